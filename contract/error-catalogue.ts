@@ -244,6 +244,11 @@ export const ERROR_CATALOGUE = {
   PACKAGE_PATH_ESCAPE: { http: 422, grpc: 3, remedy: 'Pack with paths relative to the root of the package.' },
   PACKAGE_UNAVAILABLE: { http: 503, grpc: 14, remedy: 'See why each source failed, and try again when one is back.' },
   SOURCE_FAILED: { http: 502, grpc: 14, remedy: 'See the log of the mirror or server it names.' },
+  SOURCE_SLOW: {
+    http: 502,
+    grpc: 14,
+    remedy: 'Look for what else uses the line to this mirror or server, and at its load and disk.',
+  },
   // Store and API.
   ALREADY_EXISTS: { http: 409, grpc: 6, remedy: 'Choose another id, or change the one that exists.' },
   ALREADY_INITIALISED: { http: 409, grpc: 6, remedy: 'Start the server with this folder, or name an empty one.' },

@@ -124,6 +124,16 @@ export interface EventData {
   'site.created': { readonly name: string };
   'site.updated': Described;
   'site.deleted': Nothing;
+  /** A node left a source of packages because it was too slow. */
+  'source.abandoned': {
+    /** The node that was fetching. */
+    readonly by: string;
+    readonly sha256: string;
+    /** What came in the last `ms`. */
+    readonly bytes: number;
+    readonly ms: number;
+    readonly at: number;
+  };
   'task.created': {
     readonly kind: string;
     readonly title: string;
@@ -185,6 +195,7 @@ export const EVENT_SUBJECTS = {
   'site.created': 'site',
   'site.updated': 'site',
   'site.deleted': 'site',
+  'source.abandoned': 'node',
   'task.created': 'task',
   'task.started': 'task',
   'task.resumed': 'task',

@@ -1,17 +1,24 @@
 // A mirror's cache: complete packages are served from disk, others are pulled through, one fetch at a time per digest.
 //   pull.ts      one fetch and its followers          space.ts    quota, free space, eviction
 //   through.ts   a fetch without room in the cache    node/sources/find.ts  the sources of a digest
-import type { Duplex } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { background } from '../lib/async/background.ts';
 import { IsthmusError } from '../contract/errors.ts';
 import type { Logger } from '../lib/telemetry/log.ts';
-import { askForBlob } from '../lib/blobs/blob-client.ts';
+import { askForBlob, type SourceConnection } from '../lib/blobs/blob-client.ts';
 import type { BlobBody } from '../lib/blobs/blob-pump.ts';
 import type { BlobStore } from '../lib/blobs/blob-store.ts';
 import type { BlobInfo, BlobWriter } from '../lib/blobs/blob-writer.ts';
 import { openCached } from '../lib/blobs/cached-blob.ts';
-import { Demotions, fetchBlob, type FetchTarget, type OnWrongSource, type Source } from '../lib/blobs/fetch.ts';
+import {
+  Demotions,
+  fetchBlob,
+  type FetchTarget,
+  type OnSlowSource,
+  type OnWrongSource,
+  type Source,
+} from '../lib/blobs/fetch.ts';
+import { STALL_MS, type Floors } from '../lib/blobs/progress-floor.ts';
 import { storedBody } from '../lib/blobs/stored-body.ts';
 import { Pull } from './pull.ts';
 import type { FindSources } from '../node/sources/find.ts';
@@ -20,10 +27,12 @@ import { Space, type SpaceLimits } from './space.ts';
 export interface CacheDeps {
   readonly blobs: BlobStore;
   readonly find: FindSources;
-  readonly connect: (source: Source, signal: AbortSignal) => Promise<Duplex>;
+  readonly connect: (source: Source, signal: AbortSignal) => Promise<SourceConnection>;
   readonly limits: SpaceLimits;
   readonly log: Logger;
   readonly onWrongSource: OnWrongSource;
+  readonly onSlowSource?: OnSlowSource | undefined;
+  readonly floors?: Floors | undefined;
   readonly stallMs?: number | undefined;
 }
 
@@ -34,7 +43,6 @@ export interface WantedBlob {
   readonly downloadToken: string;
 }
 
-const DEFAULT_STALL_MS = 20_000;
 /** Each has its own connection to a source. */
 const MOST_PULLS = 64;
 
@@ -100,14 +108,15 @@ export class MirrorCache {
   }
 
   async #begin({ sha256, sizeBytes, downloadToken }: WantedBlob): Promise<Pull> {
-    const { find, log, onWrongSource } = this.#deps;
+    const { find, log, onWrongSource, onSlowSource, floors } = this.#deps;
     const found = await find(sha256, downloadToken);
     const hasRoom = await this.#space.reserve(sha256, sizeBytes);
     if (!hasRoom) log.warn({ sha256, sizeBytes }, 'no room for this package; it is passed on uncached');
     const writer = hasRoom ? await this.#openWriter({ sha256, sizeBytes }) : undefined;
     const fetchInto = (target: FetchTarget, signal: AbortSignal) =>
       fetchBlob({
-        ...{ sha256, sizeBytes, sources: found.sources, target, demotions: this.#demotions, onWrongSource },
+        ...{ sha256, sizeBytes, sources: found.sources, target, demotions: this.#demotions },
+        ...{ onWrongSource, onSlowSource, floors },
         open: (source, fromByte, aborted) =>
           this.#ask(source, { sha256, fromByte, downloadToken: found.downloadToken }, aborted),
         signal: AbortSignal.any([signal, this.#stopping.signal]),
@@ -140,7 +149,7 @@ export class MirrorCache {
     request: { sha256: string; fromByte: number; downloadToken: string },
     signal: AbortSignal,
   ) {
-    const { connect, log, stallMs = DEFAULT_STALL_MS } = this.#deps;
+    const { connect, log, stallMs = STALL_MS } = this.#deps;
     log.info({ sha256: request.sha256, from: source.node, fromByte: request.fromByte }, 'fetching a package');
     return askForBlob(await connect(source, signal), { ...request, signal, stallMs });
   }
@@ -149,6 +158,7 @@ export class MirrorCache {
 function following(body: BlobBody, unhold: () => void): BlobBody {
   return {
     sizeBytes: body.sizeBytes,
+    isGrowing: body.isGrowing,
     read: (position, buffer) => body.read(position, buffer),
     close: () => body.close().finally(unhold),
   };

@@ -140,6 +140,7 @@ export class Pull implements FetchTarget {
 }
 
 class Follower implements BlobBody {
+  readonly isGrowing = true;
   readonly #pull: Pull;
   readonly #file: FileHandle | undefined;
   readonly #gone = new AbortController();

@@ -13,6 +13,7 @@ import type { Logger } from '../lib/telemetry/log.ts';
 import { BlobServer, type BlobOrigin, type BlobRequest } from '../lib/blobs/blob-server.ts';
 import { BlobStore } from '../lib/blobs/blob-store.ts';
 import { checkFeedUrl } from '../lib/net/feed-url.ts';
+import { AbandonedSources } from '../node/sources/abandoned.ts';
 import { connectSource, FEED_SERVICE } from '../node/sources/connect.ts';
 import { startUpkeep, openNode } from '../node/runtime.ts';
 import type { Denials } from '../mesh/denials.ts';
@@ -53,10 +54,12 @@ async function assemble(config: MirrorConfig, log: Logger, teardown: Teardown): 
   const sources = await SourceFinder.open(mesh, dataDir, log);
   teardown.add(() => sources.stop());
   const access = { mesh, identity, revocations, loopback: config.feedLoopback === true };
+  const abandonedSources = new AbandonedSources();
   const cache = new MirrorCache({
     blobs: await BlobStore.open(join(dataDir, 'packages')),
     find: (sha256, downloadToken) => sources.find(sha256, downloadToken),
     connect: (source, signal) => connectSource(source, access, signal),
+    onSlowSource: abandonedSources.record,
     onWrongSource: (source, error) => mesh.denials.record(error, source, FEED_SERVICE),
     limits: {
       quotaBytes: config.quotaBytes ?? Number.MAX_SAFE_INTEGER,
@@ -73,7 +76,7 @@ async function assemble(config: MirrorConfig, log: Logger, teardown: Teardown): 
   if (openPort !== undefined) teardown.add(() => openPort.stop());
   const feed = openPort === undefined ? undefined : urlOf(config, openPort);
   const extra = () => ({ feedUrl: feed ?? '', cachedBytes: cache.cachedBytes });
-  startUpkeep(node, { log, teardown, extra });
+  startUpkeep(node, { log, teardown, extra, abandonedSources });
   return { mesh: mesh.address, feed };
 }
 

@@ -13,6 +13,7 @@ import type { Assignment__Output } from '../proto/gen/isthmus/topology/v1/Assign
 import type { LinkReport } from '../proto/gen/isthmus/topology/v1/LinkReport.ts';
 import type { NodeReport } from '../proto/gen/isthmus/topology/v1/NodeReport.ts';
 import type { TopologyClient } from '../proto/gen/isthmus/topology/v1/Topology.ts';
+import type { AbandonedSources } from './sources/abandoned.ts';
 import { Reparenting } from './reparenting.ts';
 import type { DialAssignment, LinkStatus, Mesh } from '../mesh/types.ts';
 import { pauseUntil, type PauseLimits } from '../lib/async/waiting.ts';
@@ -35,6 +36,8 @@ export interface ReportOptions {
   readonly dataDir: string;
   /** Further facts: a mirror's feed URL and cached bytes, a relay's address. */
   readonly extra?: () => Pick<NodeReport, 'feedUrl' | 'cachedBytes' | 'meshAddress'>;
+  /** Of a node that fetches packages. */
+  readonly abandonedSources?: AbandonedSources;
   /** Called with the children to dial, whenever the server assigns some. */
   readonly onAssignment?: (dials: readonly DialAssignment[]) => void;
 }
@@ -115,12 +118,14 @@ async function reportOnce(options: Reporting, stopping: AbortSignal): Promise<Is
     const unwatch = mesh.onLinksChanged(() => timer.soon());
     const stopDenials = mesh.denials.onRecorded(() => timer.soon());
     const stopReparenting = reparenting.onChange(() => timer.soon());
+    const stopAbandoned = options.abandonedSources?.onRecorded(() => timer.soon());
     try {
       return await ended;
     } finally {
       unwatch();
       stopDenials();
       stopReparenting();
+      stopAbandoned?.();
       timer.stop();
     }
   } catch (thrown) {
@@ -131,13 +136,21 @@ async function reportOnce(options: Reporting, stopping: AbortSignal): Promise<Is
   }
 }
 
-async function makeReport({ mesh, identity, reparenting, load, extra }: Reporting): Promise<NodeReport> {
+async function makeReport({
+  mesh,
+  identity,
+  reparenting,
+  load,
+  extra,
+  abandonedSources,
+}: Reporting): Promise<NodeReport> {
   return {
     softwareVersion: SOFTWARE_VERSION,
     links: mesh.links().map(toLinkReport),
     ...(await load.read()),
     certificateNotAfterMs: identity.peer().notAfterMs,
     denials: mesh.denials.latest().map(({ deniedStart = null, ...denial }) => ({ ...denial, deniedStart })),
+    abandonedSources: [...(abandonedSources?.latest() ?? [])],
     ...reparenting.facts(),
     listens: mesh.address !== undefined,
     ...extra?.(),

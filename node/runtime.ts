@@ -74,7 +74,7 @@ export function startUpkeep({ dataDir, identity, mesh }: NodeRuntime, { log, tea
   teardown.add(() => reports.stop());
 }
 
-interface NodeUpkeep extends Pick<ReportOptions, 'extra' | 'onAssignment'> {
+interface NodeUpkeep extends Pick<ReportOptions, 'abandonedSources' | 'extra' | 'onAssignment'> {
   readonly log: Logger;
   readonly teardown: Teardown;
 }

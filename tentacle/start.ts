@@ -11,6 +11,7 @@ import { GrpcHost } from '../lib/grpc/server.ts';
 import { startComponent, type Running, type Teardown } from '../lib/component.ts';
 import type { Logger } from '../lib/telemetry/log.ts';
 import { SOFTWARE_VERSION } from '../lib/version.ts';
+import { AbandonedSources } from '../node/sources/abandoned.ts';
 import { connectSource, FEED_SERVICE } from '../node/sources/connect.ts';
 import { startUpkeep, openNode } from '../node/runtime.ts';
 import { HealthReporter } from './health.ts';
@@ -48,10 +49,12 @@ async function assemble(config: TentacleConfig, log: Logger, teardown: Teardown)
   const access = { mesh, identity, revocations, loopback: config.feedLoopback === true };
   const journal = await Journal.open(dataDir);
   teardown.add(() => journal.close());
+  const abandonedSources = new AbandonedSources();
   const packages = await createPackages({
     dataDir,
     log,
     connect: (source, signal) => connectSource(source, access, signal),
+    onSlowSource: abandonedSources.record,
     onWrongSource: (source, error) => mesh.denials.record(error, source, FEED_SERVICE),
     owner: user.isolated ? user : undefined,
     installRoots: config.installRoots ?? [],
@@ -84,7 +87,7 @@ async function assemble(config: TentacleConfig, log: Logger, teardown: Teardown)
     }),
   });
   mesh.listen('tentacle', (stream) => host.accept(stream));
-  startUpkeep(runtime, { log, teardown });
+  startUpkeep(runtime, { log, teardown, abandonedSources });
   return { mesh: mesh.address };
 }
 

@@ -4,7 +4,14 @@ import { request as httpRequest, type ClientRequest, type IncomingMessage } from
 import type { Duplex } from 'node:stream';
 import { Watchdog, within } from '../async/deadline.ts';
 import { isErrorCode, IsthmusError, type ErrorCode } from '../../contract/errors.ts';
+import { TooSlow, type SourceClass } from './progress-floor.ts';
 import { parseContentRange } from './ranges.ts';
+
+/** A stream to a source whose identity is proven. */
+export interface SourceConnection {
+  readonly stream: Duplex;
+  readonly linkClass: 'open port' | 'mesh';
+}
 
 export interface BlobQuestion {
   readonly sha256: string;
@@ -18,6 +25,7 @@ export interface BlobQuestion {
 
 export interface BlobAnswer {
   readonly sizeBytes: number;
+  readonly sourceClass: SourceClass;
   /** The bytes from `fromByte` to the end. Throws SOURCE_FAILED when they stop short or stall. */
   readonly body: AsyncIterable<Buffer>;
   /** Ends the connection; needed when the body is not read to its end. Idempotent. */
@@ -25,9 +33,11 @@ export interface BlobAnswer {
 }
 
 const LARGEST_HEADER_BYTES = 8 * 1024;
+/** A source that only says that it is there: its own sources are no better, or it checks the digest of a large file. */
+const FIRST_BYTE_MS = 60_000;
 
 /** Sends the request and resolves with the head of the answer. Uses up the stream. */
-export async function askForBlob(stream: Duplex, question: BlobQuestion): Promise<BlobAnswer> {
+export async function askForBlob({ stream, linkClass }: SourceConnection, question: BlobQuestion): Promise<BlobAnswer> {
   stream.on('error', () => undefined);
   const request = httpRequest({
     createConnection: () => stream,
@@ -47,7 +57,8 @@ export async function askForBlob(stream: Duplex, question: BlobQuestion): Promis
     const close = () => {
       stream.destroy();
     };
-    return { sizeBytes: sizeOf(response, question), body: bodyOf(response, question, close), close };
+    const sourceClass = isPassedOn(response) ? 'passed on' : linkClass;
+    return { sizeBytes: sizeOf(response, question), sourceClass, body: bodyOf(response, question, close), close };
   } catch (thrown) {
     stream.destroy();
     throw sourceFailed(thrown, question.signal);
@@ -55,13 +66,22 @@ export async function askForBlob(stream: Duplex, question: BlobQuestion): Promis
 }
 
 function headOf(request: ClientRequest, stallMs: number): Promise<IncomingMessage> {
-  const response = new Promise<IncomingMessage>((resolve, reject) => {
-    request.once('response', resolve);
-    // Kept for the life of the request: an error after the answer must not end the process.
-    request.on('error', reject);
+  const { promise: response, resolve, reject } = Promise.withResolvers<IncomingMessage>();
+  const watchdog = new Watchdog(stallMs, () => {
+    reject(new IsthmusError('SOURCE_FAILED', `no answer within ${stallMs} ms`));
   });
-  const late = () => new IsthmusError('SOURCE_FAILED', `no answer within ${stallMs} ms`);
-  return within(response, { ms: stallMs, late });
+  request.once('response', resolve);
+  request.on('information', () => watchdog.feed());
+  // Kept for the life of the request: an error after the answer must not end the process.
+  request.on('error', reject);
+  watchdog.feed();
+  const late = () => new TooSlow({ bytes: 0, ms: FIRST_BYTE_MS });
+  return within(response, { ms: FIRST_BYTE_MS, late }).finally(() => watchdog.rest());
+}
+
+/** Whether the source is itself still fetching what it sends (RFC 9211). It need not say so; then more is expected of it. */
+function isPassedOn({ headers }: IncomingMessage): boolean {
+  return /;\s*fwd=/.test(String(headers['cache-status'] ?? ''));
 }
 
 /** The size of the whole blob; SOURCE_FAILED unless the answer begins at the requested byte. */

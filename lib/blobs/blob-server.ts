@@ -7,7 +7,7 @@ import { background } from '../../lib/async/background.ts';
 import { Watchdog } from '../async/deadline.ts';
 import { ERROR_CATALOGUE, IsthmusError } from '../../contract/errors.ts';
 import type { Logger } from '../telemetry/log.ts';
-import { pump, type BlobBody } from './blob-pump.ts';
+import { pump, whileWaiting, type BlobBody } from './blob-pump.ts';
 import { chooseRange, type ByteRange } from './ranges.ts';
 
 export interface BlobRequest<Peer> {
@@ -39,6 +39,8 @@ export interface BlobServerLimits {
   readonly headerTimeoutMs: number;
   /** Without a byte in either direction, during a request or between two. */
   readonly idleTimeoutMs: number;
+  /** How often a requester that waits hears that its request is alive. */
+  readonly signOfLifeMs: number;
 }
 
 /** Up to a thousand tentacles behind one mirror send requests at once; each holds a descriptor and two buffers. */
@@ -46,6 +48,7 @@ export const DEFAULT_BLOB_SERVER_LIMITS: BlobServerLimits = {
   maxRequests: 256,
   headerTimeoutMs: 10_000,
   idleTimeoutMs: 60_000,
+  signOfLifeMs: 2_500,
 };
 
 interface AcceptedStream<Peer> {
@@ -137,9 +140,11 @@ export class BlobServer<Peer> {
     const blobRequest: BlobRequest<Peer> = { sha256, downloadToken, peer, signal };
     const grant = await this.#origin.authorise(blobRequest);
     if (request.method === 'HEAD') return this.#head(response, sha256);
-    const body = await this.#origin.open(blobRequest, grant);
+    const opening = this.#origin.open(blobRequest, grant);
+    const { signOfLifeMs } = this.#limits;
+    const body = await whileWaiting(opening, response, { signOfLifeMs, sign: () => response.writeProcessing() });
     try {
-      if (!signal.aborted) await send(request, response, sha256, body);
+      if (!signal.aborted) await send(request, response, { sha256, body, signOfLifeMs });
     } finally {
       await body.close();
     }
@@ -163,7 +168,11 @@ export class BlobServer<Peer> {
   }
 }
 
-async function send(request: IncomingMessage, response: ServerResponse, sha256: string, body: BlobBody): Promise<void> {
+async function send(
+  request: IncomingMessage,
+  response: ServerResponse,
+  { sha256, body, signOfLifeMs }: { readonly sha256: string; readonly body: BlobBody; readonly signOfLifeMs: number },
+): Promise<void> {
   const range = chooseRange(request.headers.range, request.headers['if-range'], body.sizeBytes, `"${sha256}"`);
   if (range === 'unsatisfiable') {
     response.setHeader('content-range', `bytes */${body.sizeBytes}`);
@@ -171,13 +180,14 @@ async function send(request: IncomingMessage, response: ServerResponse, sha256: 
   }
   const whole: ByteRange = { from: 0, to: body.sizeBytes };
   const { from, to } = range ?? whole;
-  response.writeHead(range === undefined ? 200 : 206, {
-    ...headersOf(sha256),
-    'content-length': to - from,
-    ...(range === undefined ? {} : { 'content-range': `bytes ${from}-${to - 1}/${body.sizeBytes}` }),
-  });
-  response.flushHeaders();
-  await pump(body, response, from, to);
+  const writeHead = () =>
+    response.writeHead(range === undefined ? 200 : 206, {
+      ...headersOf(sha256),
+      'content-length': to - from,
+      'cache-status': body.isGrowing ? 'isthmus; fwd=miss' : 'isthmus; hit',
+      ...(range === undefined ? {} : { 'content-range': `bytes ${from}-${to - 1}/${body.sizeBytes}` }),
+    });
+  await pump(body, response, { from, to, signOfLifeMs, writeHead });
   response.end();
 }
 

@@ -1,5 +1,6 @@
 // Fetches one blob from an ordered list of sources: each source resumes by range where the last one stopped. Sources are
 // not trusted; the digest is checked.
+// A source that is too slow is left for the next one; the fastest of slow ones is left later and later.
 //
 // Bytes of several answers may be mixed. When a mixed body has the wrong digest, the culprit is unknown: from then on each
 // answer must be the whole blob, and a source whose whole answer is wrong is excluded.
@@ -7,6 +8,15 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { backoffMs } from '../async/backoff.ts';
 import { IsthmusError, type ErrorCode } from '../../contract/errors.ts';
 import type { BlobAnswer } from './blob-client.ts';
+import {
+  FLOORS,
+  ProgressFloor,
+  TooSlow,
+  type Floor,
+  type Floors,
+  type SlowSpell,
+  type SourceClass,
+} from './progress-floor.ts';
 
 export interface Source {
   readonly node: string;
@@ -32,6 +42,8 @@ export interface FetchTarget {
   commit(expected: { readonly sha256: string; readonly sizeBytes: number }): Promise<unknown>;
 }
 
+/** Called for a source that is left because it was too slow. */
+export type OnSlowSource = (node: string, spell: SlowSpell & { readonly sha256: string }) => void;
 export type OnWrongSource = (node: string, error: IsthmusError) => void;
 
 export interface FetchRequest {
@@ -46,6 +58,8 @@ export interface FetchRequest {
   readonly onProgress?: ((progress: { readonly bytes: number; readonly from: string }) => void) | undefined;
   /** Called for a source with wrong bytes, which is asked no more. */
   readonly onWrongSource: OnWrongSource;
+  readonly onSlowSource?: OnSlowSource | undefined;
+  readonly floors?: Floors | undefined;
   /** Limit of rounds through the list without a byte of progress. */
   readonly rounds?: number | undefined;
 }
@@ -102,14 +116,22 @@ export class Demotions {
     this.#until.set(node, performance.now() + this.#forMs);
   }
 
+  /** Another path to the same node may be better. */
+  demotePath(source: Source): void {
+    this.#until.set(keyOf(source), performance.now() + this.#forMs);
+  }
+
   /** The sources in their order, demoted ones last. */
   order(sources: readonly Source[]): Source[] {
     const now = performance.now();
-    const demoted = (source: Source) => (this.#until.get(source.node) ?? 0) > now;
+    const isLater = (key: string) => (this.#until.get(key) ?? 0) > now;
+    const demoted = (source: Source) => isLater(source.node) || isLater(keyOf(source));
     return [...sources.filter((source) => !demoted(source)), ...sources.filter(demoted)];
   }
 }
 
+/** A source that was too slow although none was faster is left after this many times the usual time, at most. */
+const LARGEST_FLOOR_FACTOR = 32;
 /** A long fetch over a bad line fails often; the first failures are enough. */
 const MOST_FAILURES_KEPT = 32;
 
@@ -120,6 +142,9 @@ class Fetching {
   /** Answers whose bytes are in the target; bytes from before the fetch count as one. */
   #answers: number;
   #alone = false;
+  /** Bytes per millisecond of the sources that were too slow, 0 of those that failed. */
+  readonly #rates = new Map<string, number>();
+  #floorFactor = 2;
 
   constructor(request: FetchRequest) {
     this.#request = request;
@@ -144,7 +169,7 @@ class Fetching {
   async round(): Promise<Round> {
     const { target, sources, demotions } = this.#request;
     const before = target.bytes;
-    for (const source of demotions.order(sources)) {
+    for (const source of this.#slowLast(demotions.order(sources))) {
       if (this.#excluded.has(source.node)) continue;
       const fetched = await this.#trySource(source);
       if (fetched !== undefined) return { end: 'whole', fetched };
@@ -182,6 +207,7 @@ class Fetching {
     if (thrown instanceof TargetFailure) throw thrown;
     const error = IsthmusError.from(thrown, 'SOURCE_FAILED');
     const { code, message } = error;
+    this.#noteRate(source, thrown);
     const excluded = this.#excluded.has(source.node);
     if (code === 'PACKAGE_HASH_MISMATCH' && !excluded && this.#answers > 1) {
       this.#alone = true;
@@ -209,18 +235,61 @@ class Fetching {
   async #receive(source: Source): Promise<void> {
     const { target, open, signal, sizeBytes, onProgress } = this.#request;
     const answer = await open(source, target.bytes, signal);
+    let slow: SlowSpell | undefined;
+    const floor = this.#floorFor(source, answer.sourceClass, (spell) => {
+      slow = spell;
+      answer.close();
+    });
     try {
       this.#checkSize(answer.sizeBytes, source);
       this.#answers = target.bytes === 0 ? 1 : this.#answers + 1;
+      floor?.wait();
       for await (const chunk of answer.body) {
+        floor?.received(chunk.length);
         await this.#onTarget(() => target.write(chunk));
         onProgress?.({ bytes: target.bytes, from: source.node });
         // What becomes of the answer after its last byte does not matter.
         if (target.bytes === sizeBytes) break;
+        floor?.wait();
       }
+    } catch (thrown) {
+      throw slow === undefined ? thrown : new TooSlow(slow);
     } finally {
+      floor?.stop();
       answer.close();
     }
+  }
+
+  /** Sources that were too slow come last, the fastest of them first. */
+  #slowLast(sources: readonly Source[]): Source[] {
+    const rate = (source: Source) => this.#rates.get(keyOf(source)) ?? 0;
+    const [slow, others] = [sources.filter(rate), sources.filter((source) => rate(source) === 0)];
+    return [...others, ...slow.sort((a, b) => rate(b) - rate(a))];
+  }
+
+  /** None for a source that must deliver everything and has no better one beside it. */
+  #floorFor(source: Source, sourceClass: SourceClass, onSlow: (spell: SlowSpell) => void): ProgressFloor | undefined {
+    const { bytes, withinMs } = (this.#request.floors ?? FLOORS)[sourceClass];
+    const isBest = this.#isBestKnown(source);
+    if (isBest && this.#alone) return undefined;
+    const floor: Floor = { bytes, withinMs: isBest ? withinMs * this.#floorFactor : withinMs };
+    if (isBest) this.#floorFactor = Math.min(2 * this.#floorFactor, LARGEST_FLOOR_FACTOR);
+    return new ProgressFloor(floor, onSlow);
+  }
+
+  /** Whether every source was tried, and none of them was faster. */
+  #isBestKnown(source: Source): boolean {
+    const usable = this.#request.sources.filter(({ node }) => !this.#excluded.has(node));
+    const rate = this.#rates.get(keyOf(source)) ?? 0;
+    return rate > 0 && usable.every((other) => (this.#rates.get(keyOf(other)) ?? Infinity) <= rate);
+  }
+
+  #noteRate(source: Source, thrown: unknown): void {
+    const spell = thrown instanceof TooSlow ? thrown.spell : undefined;
+    this.#rates.set(keyOf(source), spell === undefined ? 0 : spell.bytes / spell.ms);
+    if (spell === undefined) return;
+    this.#request.demotions.demotePath(source);
+    this.#request.onSlowSource?.(source.node, { ...spell, sha256: this.#request.sha256 });
   }
 
   #checkSize(said: number, source: Source): void {
@@ -258,4 +327,8 @@ class TargetFailure extends Error {
   constructor(cause: unknown) {
     super('the target failed', { cause });
   }
+}
+
+function keyOf({ node, path }: Source): string {
+  return [node, ...path].join(' ');
 }

@@ -6,6 +6,7 @@ import type { OpenedBlob } from './blob-store.ts';
 export function storedBody(blob: OpenedBlob, onClosed: () => void = () => undefined): BlobBody {
   return {
     sizeBytes: blob.sizeBytes,
+    isGrowing: false,
     read: async (position, buffer) => (await blob.file.read(buffer, 0, buffer.length, position)).bytesRead,
     close: async () => {
       await blob.file.close();

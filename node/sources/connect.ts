@@ -1,12 +1,12 @@
 // Connects to a package source: at its open port where it has one, else through the mesh. Both sides have proven who
 // they are before the first byte of HTTP.
 import { once } from 'node:events';
-import type { Duplex } from 'node:stream';
 import { connect, type TLSSocket } from 'node:tls';
 import type { IdentityStore } from '../../certs/identity.ts';
 import { linkClientOptions, verifyPeer } from '../../certs/tls.ts';
 import type { RevocationCheck } from '../../certs/verify.ts';
 import { IsthmusError } from '../../contract/errors.ts';
+import type { SourceConnection } from '../../lib/blobs/blob-client.ts';
 import { feedAddress } from '../../lib/net/feed-url.ts';
 import { resolveAllowed } from '../../lib/net/network-address.ts';
 import type { Mesh } from '../../mesh/types.ts';
@@ -30,17 +30,21 @@ export interface SourceAccess {
 export const FEED_SERVICE = 'feed';
 
 const OPEN_PORT_TIMEOUT_MS = 5_000;
-const DIAL_TIMEOUT_MS = 20_000;
+const DIAL_TIMEOUT_MS = 12_000;
 
 /**
  * A stream to the feed of a source. Falls back to the mesh when an open port does not answer; URL_FORBIDDEN for a port
  * at an address where no node can be.
  */
-export async function connectSource(source: PackageSource, access: SourceAccess, signal: AbortSignal): Promise<Duplex> {
+export async function connectSource(
+  source: PackageSource,
+  access: SourceAccess,
+  signal: AbortSignal,
+): Promise<SourceConnection> {
   const { node, path, url } = source;
   if (url !== undefined) {
     try {
-      return await connectOpenPort(url, node, access, signal);
+      return { stream: await connectOpenPort(url, node, access, signal), linkClass: 'open port' };
     } catch (thrown) {
       signal.throwIfAborted();
       const error = IsthmusError.from(thrown, 'UNREACHABLE');
@@ -49,7 +53,7 @@ export async function connectSource(source: PackageSource, access: SourceAccess,
     }
   }
   const dialled = { node, path, service: FEED_SERVICE, class: 'bulk', deadlineMs: DIAL_TIMEOUT_MS } as const;
-  return access.mesh.dial({ ...dialled, signal });
+  return { stream: await access.mesh.dial({ ...dialled, signal }), linkClass: 'mesh' };
 }
 
 async function connectOpenPort(

@@ -25,6 +25,7 @@ import type { SignerStatement as _isthmus_tentacle_v1_SignerStatement, SignerSta
 import type { SubstitutionRule as _isthmus_tentacle_v1_SubstitutionRule, SubstitutionRule__Output as _isthmus_tentacle_v1_SubstitutionRule__Output } from './isthmus/tentacle/v1/SubstitutionRule.ts';
 import type { TentacleClient as _isthmus_tentacle_v1_TentacleClient, TentacleDefinition as _isthmus_tentacle_v1_TentacleDefinition } from './isthmus/tentacle/v1/Tentacle.ts';
 import type { TicketRequest as _isthmus_tentacle_v1_TicketRequest, TicketRequest__Output as _isthmus_tentacle_v1_TicketRequest__Output } from './isthmus/tentacle/v1/TicketRequest.ts';
+import type { AbandonedSource as _isthmus_topology_v1_AbandonedSource, AbandonedSource__Output as _isthmus_topology_v1_AbandonedSource__Output } from './isthmus/topology/v1/AbandonedSource.ts';
 import type { Assignment as _isthmus_topology_v1_Assignment, Assignment__Output as _isthmus_topology_v1_Assignment__Output } from './isthmus/topology/v1/Assignment.ts';
 import type { Denial as _isthmus_topology_v1_Denial, Denial__Output as _isthmus_topology_v1_Denial__Output } from './isthmus/topology/v1/Denial.ts';
 import type { DeniedStart as _isthmus_topology_v1_DeniedStart, DeniedStart__Output as _isthmus_topology_v1_DeniedStart__Output } from './isthmus/topology/v1/DeniedStart.ts';
@@ -75,6 +76,7 @@ export interface ProtoGrpcType {
     }
     topology: {
       v1: {
+        AbandonedSource: MessageTypeDefinition<_isthmus_topology_v1_AbandonedSource, _isthmus_topology_v1_AbandonedSource__Output>
         Assignment: MessageTypeDefinition<_isthmus_topology_v1_Assignment, _isthmus_topology_v1_Assignment__Output>
         Denial: MessageTypeDefinition<_isthmus_topology_v1_Denial, _isthmus_topology_v1_Denial__Output>
         DeniedStart: MessageTypeDefinition<_isthmus_topology_v1_DeniedStart, _isthmus_topology_v1_DeniedStart__Output>

@@ -1,6 +1,7 @@
 import type * as grpc from '@grpc/grpc-js';
 import type { MessageTypeDefinition } from '@grpc/proto-loader';
 
+import type { AbandonedSource as _isthmus_topology_v1_AbandonedSource, AbandonedSource__Output as _isthmus_topology_v1_AbandonedSource__Output } from './isthmus/topology/v1/AbandonedSource.ts';
 import type { Assignment as _isthmus_topology_v1_Assignment, Assignment__Output as _isthmus_topology_v1_Assignment__Output } from './isthmus/topology/v1/Assignment.ts';
 import type { Denial as _isthmus_topology_v1_Denial, Denial__Output as _isthmus_topology_v1_Denial__Output } from './isthmus/topology/v1/Denial.ts';
 import type { DeniedStart as _isthmus_topology_v1_DeniedStart, DeniedStart__Output as _isthmus_topology_v1_DeniedStart__Output } from './isthmus/topology/v1/DeniedStart.ts';
@@ -22,6 +23,7 @@ export interface ProtoGrpcType {
   isthmus: {
     topology: {
       v1: {
+        AbandonedSource: MessageTypeDefinition<_isthmus_topology_v1_AbandonedSource, _isthmus_topology_v1_AbandonedSource__Output>
         Assignment: MessageTypeDefinition<_isthmus_topology_v1_Assignment, _isthmus_topology_v1_Assignment__Output>
         Denial: MessageTypeDefinition<_isthmus_topology_v1_Denial, _isthmus_topology_v1_Denial__Output>
         DeniedStart: MessageTypeDefinition<_isthmus_topology_v1_DeniedStart, _isthmus_topology_v1_DeniedStart__Output>

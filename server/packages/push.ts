@@ -1,12 +1,12 @@
 // Receives a pushed package: digests the bytes while they stream to disk, and reads the archive through once before it
 // keeps anything. A version, once pushed, never changes.
 import type { Readable } from 'node:stream';
-import { Watchdog } from '../../lib/async/deadline.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import { PACKAGE_FORMATS, type PackageFormat, type PushedPackage } from '../../contract/packages.ts';
 import { checkArchive, isPackageFormat } from '../../lib/archives/archive.ts';
 import type { BlobStore } from '../../lib/blobs/blob-store.ts';
 import type { BlobWriter } from '../../lib/blobs/blob-writer.ts';
+import { ProgressFloor, type Floor } from '../../lib/blobs/progress-floor.ts';
 import { freeBytes } from '../../lib/files/disk-space.ts';
 import { normaliseVersion, packageIdKey, versionKey } from '../../lib/package-versions.ts';
 import type { Actor } from '../store/base.ts';
@@ -38,8 +38,8 @@ export interface PushResult extends PushedPackage {
   readonly created: boolean;
 }
 
-/** A push that sends nothing for this long is aborted: it holds a file open. */
-const STALL_MS = 60_000;
+/** A push that is slower is aborted: it holds a file open. */
+const SLOWEST_PUSH: Floor = { bytes: 16 * 1024, withinMs: 60_000 };
 
 /** The free space is checked again after this many bytes: others write to the disk too. */
 const BYTES_BETWEEN_CHECKS = 16 * 1024 ** 2;
@@ -125,12 +125,13 @@ async function checkRoom(
 
 async function receive(body: Readable, writer: BlobWriter, room: Room): Promise<void> {
   let checkAt = BYTES_BETWEEN_CHECKS;
-  const watchdog = new Watchdog(STALL_MS, () => {
-    body.destroy(new IsthmusError('DEADLINE_EXCEEDED', 'the upload has stalled'));
+  const floor = new ProgressFloor(SLOWEST_PUSH, ({ bytes, ms }) => {
+    body.destroy(new IsthmusError('DEADLINE_EXCEEDED', `the upload has stalled: ${bytes} bytes in ${ms / 1000} s`));
   });
   try {
-    watchdog.feed();
+    floor.wait();
     for await (const chunk of body as AsyncIterable<Buffer>) {
+      floor.received(chunk.length);
       const receivedBytes = writer.bytes;
       const wanted = receivedBytes + chunk.length;
       if (wanted >= checkAt || wanted > room.limits.largestPackageBytes) {
@@ -138,12 +139,12 @@ async function receive(body: Readable, writer: BlobWriter, room: Room): Promise<
         checkAt = wanted + BYTES_BETWEEN_CHECKS;
       }
       await writer.write(chunk);
-      watchdog.feed();
+      floor.wait();
     }
   } catch (thrown) {
     throw IsthmusError.from(thrown, 'CANCELLED');
   } finally {
-    watchdog.rest();
+    floor.stop();
   }
 }
 

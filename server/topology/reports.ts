@@ -12,6 +12,7 @@ import { MAX_DENIALS, type Denials } from '../../mesh/denials.ts';
 import type { NodeReport__Output } from '../../proto/gen/isthmus/topology/v1/NodeReport.ts';
 import type { DeniedStart__Output } from '../../proto/gen/isthmus/topology/v1/DeniedStart.ts';
 import type { Denial__Output } from '../../proto/gen/isthmus/topology/v1/Denial.ts';
+import { AbandonedSourceEvents } from './abandoned-sources.ts';
 import type { NewDenial } from '../store/events/denials.ts';
 import type { Node } from '../store/nodes/nodes.ts';
 import type { Store, StoreTransaction } from '../store/store.ts';
@@ -32,6 +33,7 @@ export interface Reporter {
 export class Reports {
   readonly #store: Store;
   readonly #denials: Denials;
+  readonly #abandonedSources = new AbandonedSourceEvents();
   readonly #log: Logger;
   #latest = new Map<Reporter, NodeReport__Output>();
   #timer: NodeJS.Timeout | undefined;
@@ -108,6 +110,7 @@ export class Reports {
 
   async #record(tx: StoreTransaction, { node, notAfterMs }: PeerIdentity, report: NodeReport__Output): Promise<void> {
     await this.#recordDenials(tx, node, report.denials.slice(-MAX_DENIALS));
+    await this.#abandonedSources.record(tx, node, report.abandonedSources);
     await tx.nodes.recordLastSeen(node, {
       report,
       softwareVersion: report.softwareVersion.slice(0, 100),

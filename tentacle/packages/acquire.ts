@@ -1,21 +1,30 @@
 // Acquires packages into the tentacle's cache: from the nearest source that works, resuming where the last one stopped,
 // also after a restart. A package counts as cached only when size and digest are right.
-import type { Duplex } from 'node:stream';
 import { IsthmusError } from '../../contract/errors.ts';
 import type { Logger } from '../../lib/telemetry/log.ts';
-import { askForBlob } from '../../lib/blobs/blob-client.ts';
+import { askForBlob, type SourceConnection } from '../../lib/blobs/blob-client.ts';
 import type { BlobStore } from '../../lib/blobs/blob-store.ts';
 import { openCached } from '../../lib/blobs/cached-blob.ts';
 import { freeBytes } from '../../lib/files/disk-space.ts';
-import { Demotions, fetchBlob, type FailedSource, type OnWrongSource, type Source } from '../../lib/blobs/fetch.ts';
+import {
+  Demotions,
+  fetchBlob,
+  type FailedSource,
+  type OnSlowSource,
+  type OnWrongSource,
+  type Source,
+} from '../../lib/blobs/fetch.ts';
+import { STALL_MS, type Floors } from '../../lib/blobs/progress-floor.ts';
 import type { PackageOrder } from './payload.ts';
 
 export interface AcquireDeps {
   readonly blobs: BlobStore;
   /** A stream to a source's feed; both ends are authenticated. */
-  readonly connect: (source: Source, signal: AbortSignal) => Promise<Duplex>;
+  readonly connect: (source: Source, signal: AbortSignal) => Promise<SourceConnection>;
   readonly log: Logger;
   readonly onWrongSource: OnWrongSource;
+  readonly onSlowSource?: OnSlowSource | undefined;
+  readonly floors?: Floors | undefined;
   /** A source that sends no byte for this long counts as dead. */
   readonly stallMs?: number | undefined;
   /** How much free disk a download, and unpacking, must leave. */
@@ -42,7 +51,6 @@ interface Running {
   readonly stop: AbortController;
 }
 
-const DEFAULT_STALL_MS = 30_000;
 /** Enough for the logs. */
 export const DEFAULT_RESERVE_BYTES = 32 * 1024 * 1024;
 /** Interrupted downloads kept for a resume; the oldest are removed first. */
@@ -112,14 +120,15 @@ export class Acquirer {
   }
 
   async #fetch(order: Wanted, notify: OnProgress, signal: AbortSignal): Promise<AcquireProgress> {
-    const { blobs, connect, log, onWrongSource, stallMs = DEFAULT_STALL_MS } = this.#deps;
+    const { blobs, connect, log, onWrongSource, onSlowSource, floors, stallMs = STALL_MS } = this.#deps;
     const { sha256, sizeBytes: totalBytes, downloadToken, sources } = order;
     await this.#dropOldPartials(sha256);
     const target = await blobs.resume({ sha256, sizeBytes: totalBytes });
     try {
       await this.#assertRoom(totalBytes - target.bytes);
       const { from, failed } = await fetchBlob({
-        ...{ sha256, sizeBytes: totalBytes, sources, target, demotions: this.#demotions, signal, onWrongSource },
+        ...{ sha256, sizeBytes: totalBytes, sources, target, demotions: this.#demotions, signal },
+        ...{ onWrongSource, onSlowSource, floors },
         open: async (source, fromByte, aborted) => {
           log.info({ package: order.id, version: order.version, from: source.node, fromByte }, 'fetching a package');
           return askForBlob(await connect(source, aborted), {

@@ -9,6 +9,7 @@ import { RevocationList } from '../../certs/revocations.ts';
 import { silentLogger } from '../../lib/telemetry/log.ts';
 import { createMesh } from '../../mesh/mesh.ts';
 import { reportToServer } from '../../node/report.ts';
+import { AbandonedSources } from '../../node/sources/abandoned.ts';
 import type { Mesh } from '../../mesh/types.ts';
 import { readAssignment } from '../../relay/assignment.ts';
 import * as relay from '../../relay/start.ts';
@@ -256,4 +257,26 @@ test('what a node reports after it was revoked is not taken', async () => {
     limitMs: 1_500,
   }).catch(() => false);
   expect(accepted).toBe(false);
+});
+
+test('a source that a node left because it was too slow is an event, once', async () => {
+  const server = await startControlPlane();
+  const node = await startJoined(server, 'mirror-1', 'mirror');
+  await insertRow(server, { id: 'mirror-2', role: 'mirror' });
+  const abandonedSources = new AbandonedSources();
+  const sha256 = 'a'.repeat(64);
+  const spell = { sha256, bytes: 9, ms: 10_000 };
+  const { mesh, identity, dataDir } = node;
+  const reports = reportToServer({ mesh, identity, log: silentLogger(), dataDir, abandonedSources });
+  onTestFinished(() => reports.stop());
+  for (const source of ['mirror-2', 'mirror-2', 'no-node', 'server']) abandonedSources.record(source, spell);
+  const told = () => server.events('source.abandoned');
+  await waitFor(async () => (await told()).length === 2, { what: 'both events' });
+  abandonedSources.record('mirror-1', spell);
+  await waitFor(async () => (await told()).length === 3, { what: 'the event of a later report' });
+  expect(await told()).toMatchObject([
+    { actor: 'mirror-1', subject: 'mirror-2', data: { by: 'mirror-1', sha256, bytes: 9, ms: 10_000 } },
+    { actor: 'mirror-1', subject: 'server' },
+    { actor: 'mirror-1', subject: 'mirror-1' },
+  ]);
 });

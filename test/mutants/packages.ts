@@ -196,4 +196,19 @@ export const packagesMutants: Mutants = {
       test: ['what an earlier download left', 'every byte: no source is needed'],
     },
   },
+  'trickle-feeds-floor': {
+    file: 'lib/blobs/progress-floor.ts',
+    find: 'this.#missingBytes -= bytes;',
+    replace: 'this.#missingBytes -= this.#missingBytes;',
+    red: { file: 'lib/blobs/progress-floor.test.ts', test: ['is below it when too few bytes come, however often'] },
+  },
+  'starved-mirror-is-silent': {
+    file: 'lib/blobs/blob-pump.ts',
+    find: 'if (start < end) response.write(',
+    replace: 'if (start < 0) response.write(',
+    red: {
+      file: 'test/packages/mirror.test.ts',
+      test: ['pulling through', 'tells its targets that it is there while its source is not: later'],
+    },
+  },
 };

@@ -6,6 +6,7 @@ import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { askForBlob, type BlobAnswer } from '../../lib/blobs/blob-client.ts';
 import { BlobStore } from '../../lib/blobs/blob-store.ts';
 import { Demotions, fetchBlob, type Source } from '../../lib/blobs/fetch.ts';
+import type { Floor } from '../../lib/blobs/progress-floor.ts';
 import { connectSource } from '../../node/sources/connect.ts';
 import { createTestMesh, type TestMesh, type TestNode } from '../support/identities.ts';
 import { noMesh } from '../support/no-mesh.ts';
@@ -18,6 +19,7 @@ import {
   stallAt,
   startOrigin,
   status,
+  trickle,
   wrongBytes,
   type Behaviour,
   type Origin,
@@ -40,8 +42,8 @@ beforeAll(async () => {
 /** Fetches into an empty store from these origins, nearest first. */
 async function fetch(
   origins: readonly (Origin | Source)[],
-  { rounds = 1, stallMs = 5_000, store, signal = new AbortController().signal, demotions = new Demotions() }: {
-    rounds?: number; stallMs?: number; store?: BlobStore; signal?: AbortSignal; demotions?: Demotions;
+  { rounds = 1, stallMs = 5_000, floor, store, signal = new AbortController().signal, demotions = new Demotions() }: {
+    rounds?: number; stallMs?: number; floor?: Floor; store?: BlobStore; signal?: AbortSignal; demotions?: Demotions;
   } = {}, // prettier-ignore
 ) {
   const blobs = store ?? (await BlobStore.open(await tempDir()));
@@ -50,8 +52,11 @@ async function fetch(
   const access = { mesh: noMesh(), identity: self.identity, revocations: self.revocations, loopback: true };
   const sources = origins.map(({ node, url }) => ({ node, url, path: [] }));
   const wrong: string[] = [];
+  const slow: string[] = [];
   const outcome = await fetchBlob({
     sha256, sizeBytes, sources, target, rounds, demotions, signal,
+    floors: floor && { 'open port': floor, mesh: floor, 'passed on': floor },
+    onSlowSource: (node, spell) => slow.push(`${node}: ${spell.bytes < floor!.bytes}`),
     onWrongSource: (node, { code }) => wrong.push(`${node}: ${code}`),
     open: async (source, fromByte, aborted): Promise<BlobAnswer> =>
       askForBlob(await connectSource(source, access, aborted), { sha256, downloadToken: 'p', fromByte, signal: aborted, stallMs }),
@@ -63,7 +68,7 @@ async function fetch(
     },
   ); // prettier-ignore
   expect((await readFile(blobs.pathOf(sha256))).equals(body)).toBe(true);
-  return { ...outcome, blobs, wrong };
+  return { ...outcome, blobs, wrong, slow };
 }
 
 /** The first byte of each request to an origin. */
@@ -147,6 +152,44 @@ describe('fetching', () => {
     );
     await expect(fetch([near], { signal: stop.signal, rounds: 4 })).rejects.toBeDefined();
     expect(near.requests.length).toBe(1);
+  });
+});
+
+describe('a source that is too slow', () => {
+  const drip = { bytes: 1, everyMs: 20 };
+
+  it('is left, also when it began well, and the next one goes on at that byte', async () => {
+    for (const share of [0, 0.4]) {
+      const near = await startOrigin(mesh, 'near', body, trickle(share, drip));
+      const far = await startOrigin(mesh, 'far', body);
+      const demotions = new Demotions();
+      const { from, failed, slow } = await fetch([near, far], { floor: { bytes: 50_000, withinMs: 300 }, demotions });
+      expect([from, failed.map(({ node, code }) => [node, code])]).toEqual(['far', [['near', 'SOURCE_SLOW']]]);
+      expect(slow).toEqual(['near: true']);
+      expect(resumedAt(far)).toEqual([expect.toSatisfy((at: number) => at > share * sizeBytes && at < sizeBytes / 2)]);
+      expect(demotions.order([near, far].map(({ node }) => ({ node, path: [] })))[0]?.node).toBe('far');
+    }
+  });
+
+  it('is kept when the others are slower or away, and asked first from then on', async () => {
+    const near = await startOrigin(mesh, 'near', body, ...Array.from({ length: 9 }, () => trickle(0, drip)));
+    const far = await startOrigin(
+      mesh,
+      'far',
+      body,
+      ...Array.from({ length: 9 }, () => trickle(0, { bytes: 80_000, everyMs: 50 })),
+    );
+    const gone = { node: 'gone', url: 'https://127.0.0.1:1', path: [] };
+    const { from } = await fetch([gone, near, far], { floor: { bytes: 500_000, withinMs: 200 } });
+    expect(from).toBe('far');
+    expect(near.requests.length).toBeLessThanOrEqual(far.requests.length);
+  });
+
+  it('is not one on a thin line', async () => {
+    const near = await startOrigin(mesh, 'near', body, trickle(0, { bytes: 100_000, everyMs: 50 }));
+    const far = await startOrigin(mesh, 'far', body);
+    const { from, failed } = await fetch([near, far], { floor: { bytes: 100_000, withinMs: 5_000 } });
+    expect([from, failed, far.requests]).toEqual(['near', [], []]);
   });
 });
 

@@ -8,6 +8,7 @@ import { askForBlob } from '../../lib/blobs/blob-client.ts';
 import { BlobServer, type BlobServerLimits } from '../../lib/blobs/blob-server.ts';
 import { BlobStore } from '../../lib/blobs/blob-store.ts';
 import type { Source } from '../../lib/blobs/fetch.ts';
+import type { Floors } from '../../lib/blobs/progress-floor.ts';
 import { connectSource } from '../../node/sources/connect.ts';
 import { Denials } from '../../mesh/denials.ts';
 import { MirrorCache } from '../../mirror/cache.ts';
@@ -39,6 +40,9 @@ export interface MirrorBenchOptions {
   readonly quotaBytes?: number;
   readonly minFreeBytes?: number;
   readonly stallMs?: number;
+  /** How long its targets bear silence. */
+  readonly targetStallMs?: number;
+  readonly floors?: Floors;
   readonly limits?: Partial<BlobServerLimits>;
   /** Called with each chunk of the bodies that `get` receives. */
   readonly onChunk?: (bytes: number) => void;
@@ -61,6 +65,7 @@ export async function startMirrorBench(mesh: TestMesh, options: MirrorBenchOptio
     limits: { quotaBytes: options.quotaBytes ?? Number.MAX_SAFE_INTEGER, minFreeBytes: options.minFreeBytes ?? 0 },
     log: silentLogger(),
     stallMs: options.stallMs ?? 5_000,
+    floors: options.floors,
   });
   const deniedTokens: string[] = [];
   const server = new BlobServer<PeerIdentity>(
@@ -102,7 +107,7 @@ export async function startMirrorBench(mesh: TestMesh, options: MirrorBenchOptio
           downloadToken: testDownloadToken(sizeBytes),
           fromByte: from,
           signal,
-          stallMs: 20_000,
+          stallMs: options.targetStallMs ?? 20_000,
         };
         for await (const chunk of (await askForBlob(stream, question)).body) {
           chunks.push(chunk);

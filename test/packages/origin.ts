@@ -72,6 +72,20 @@ export function slow(slices: number, next: () => Promise<void>): Behaviour {
   };
 }
 
+/** Sends a part, then a slice each time. */
+export function trickle(share: number, slice: { readonly bytes: number; readonly everyMs: number }): Behaviour {
+  return ({ body, from, response }) => {
+    head(response, body.length, from);
+    let at = Math.max(from, Math.floor(body.length * share));
+    response.write(body.subarray(from, at));
+    const timer = setInterval(() => void response.write(body.subarray(at, (at += slice.bytes))), slice.everyMs);
+    response.once('close', () => clearInterval(timer));
+  };
+}
+
+/** Takes the request and says nothing. */
+export const silent: Behaviour = () => undefined;
+
 /** Answers with a status and no body of use. */
 export function status(code: number, headers: Record<string, string> = {}): Behaviour {
   return ({ body, response }) => void response.writeHead(code, headers).end(code === 206 ? body : 'no');
