@@ -1,10 +1,11 @@
 // Packages of the built-in feed.
 import { Type, type Static } from 'typebox';
-import { PACKAGE_ID_PATTERN } from './patterns.ts';
+import { LONGEST_VERSION, PACKAGE_ID_PATTERN } from './patterns.ts';
 import { Closed, PageOf, Sha256, Timestamp, Words } from './schema.ts';
 
 export const PackageId = Type.String({ pattern: PACKAGE_ID_PATTERN });
-export const PackageVersionName = Type.String({ minLength: 1, maxLength: 100 });
+/** As it was pushed; the same version may be asked for in another spelling. */
+export const PackageVersionName = Type.String({ minLength: 1, maxLength: LONGEST_VERSION });
 export const PACKAGE_FORMATS = ['tar.gz', 'zip', 'nupkg'] as const;
 export const PackageFormat = Words(PACKAGE_FORMATS, { $id: 'PackageFormat' });
 export type PackageFormat = Static<typeof PackageFormat>;

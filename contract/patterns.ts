@@ -9,6 +9,9 @@ export const PACKAGE_ID_PATTERN = '^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$';
 export const PACKAGE_ID_IN_WORDS =
   'must be 1 to 100 letters, digits, `.`, `_` or `-`, beginning with a letter or digit';
 
+/** Characters of the version of a package or a release. */
+export const LONGEST_VERSION = 100;
+
 const PORT = '(\\d{1,4}|[1-5]\\d{4}|6[0-4]\\d{3}|65[0-4]\\d{2}|655[0-2]\\d|6553[0-5])';
 
 /** A `host:port` with a port up to 65535; an IPv6 host is in brackets. Groups: bracketed host, plain host, port. */

@@ -1,13 +1,15 @@
 // Releases: each pins a process with its packages and variables.
 import { Type, type Static } from 'typebox';
 import { PackageVersionName, PushedPackage } from './packages.ts';
+import { LONGEST_VERSION } from './patterns.ts';
 import { ProcessStep } from './projects.ts';
 import { Closed, List, PageOf, Slug, Text, Timestamp } from './schema.ts';
 
 export const PinnedPackage = Type.Object({ step: Slug, ...PushedPackage.properties }, { $id: 'PinnedPackage' });
 export type PinnedPackage = Static<typeof PinnedPackage>;
 
-export const ReleaseVersion = Type.String({ minLength: 1, maxLength: 100 });
+export const ReleaseVersion = Type.String({ minLength: 1, maxLength: LONGEST_VERSION });
+export const ByReleaseVersion = Closed({ id: Slug, version: ReleaseVersion });
 
 /** Variables are left out: some are sealed, and the project shows the others. */
 export const Release = Type.Object(

@@ -1,46 +1,43 @@
 // Parses and orders package versions as NuGet does: one to four numbers and SemVer 2 labels (`semver` knows only three).
 import { IsthmusError } from '../contract/errors.ts';
-import { PACKAGE_ID_IN_WORDS, PACKAGE_ID_PATTERN } from '../contract/patterns.ts';
+import { LONGEST_VERSION, PACKAGE_ID_IN_WORDS, PACKAGE_ID_PATTERN } from '../contract/patterns.ts';
 import { compareText } from './text/compare.ts';
 
 export interface PackageVersion {
   /** Always four; missing ones are 0. */
-  readonly numbers: readonly [number, number, number, number];
+  readonly numbers: readonly [bigint, bigint, bigint, bigint];
   /** The identifiers after `-`; empty for a release. */
   readonly labels: readonly string[];
 }
 
-const SHAPE =
-  /^(\d{1,10}(?:\.\d{1,10}){0,3})(?:-([0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*))?(?:\+[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*)?$/;
-const LONGEST_VERSION = 100;
+const SHAPE = /^(\d+(?:\.\d+){0,3})(?:-([0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*))?(?:\+[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*)?$/;
 const PACKAGE_ID = new RegExp(PACKAGE_ID_PATTERN);
 
 /** Reads a version; undefined when it is not one. Build metadata (`+…`) does not count. */
 export function parseVersion(text: string): PackageVersion | undefined {
   const match = text.length > LONGEST_VERSION ? null : SHAPE.exec(text);
   if (match === null) return undefined;
-  const given = match[1]!.split('.').map(Number);
-  if (given.some((number) => number > 0x7fffffff)) return undefined;
-  const [major = 0, minor = 0, patch = 0, revision = 0] = given;
+  const [major = 0n, minor = 0n, patch = 0n, revision = 0n] = match[1]!.split('.').map(BigInt);
   return { numbers: [major, minor, patch, revision], labels: match[2]?.split('.') ?? [] };
 }
 
-/** The one spelling of a version: `01.0` is `1.0.0`, `1.0.0.0` is `1.0.0`, `1.0-RC+5` is `1.0.0-RC`. */
-export function normaliseVersion(text: string): string {
+/**
+ * The key by which a version is found, however it is spelled: NuGet's form in lower case. `01.0`, `1.0.0.0` and `1.0.0+5`
+ * are `1.0.0`, `1.0-RC.01` is `1.0.0-rc.1`. INVALID_FIELD when it is no version.
+ */
+export function versionKey(text: string, field = 'version'): string {
   const version = parseVersion(text);
   if (version === undefined) {
-    throw new IsthmusError('INVALID_FIELD', 'this is not a version: one to four numbers, then -labels and +metadata', {
-      field: 'version',
-    });
+    const reason =
+      text.length > LONGEST_VERSION
+        ? `a version has at most ${LONGEST_VERSION} characters`
+        : 'this is not a version: one to four numbers, then -labels and +metadata';
+    throw new IsthmusError('INVALID_FIELD', reason, { field, remedy: 'Write it like 1.2.0 or 1.2.0-rc.1.' });
   }
   const [major, minor, patch, revision] = version.numbers;
-  const numbers = revision === 0 ? [major, minor, patch] : [major, minor, patch, revision];
-  return numbers.join('.') + (version.labels.length === 0 ? '' : `-${version.labels.join('.')}`);
-}
-
-/** The key by which a version is found: labels that differ only in case are equal. */
-export function versionKey(text: string): string {
-  return normaliseVersion(text).toLowerCase();
+  const numbers = revision === 0n ? [major, minor, patch] : [major, minor, patch, revision];
+  const labels = version.labels.map((label) => (isNumber(label) ? String(BigInt(label)) : label.toLowerCase()));
+  return numbers.join('.') + (labels.length === 0 ? '' : `-${labels.join('.')}`);
 }
 
 /** The key by which a package is found; INVALID_FIELD when it is no package id. */
@@ -59,7 +56,7 @@ export function compareVersions(a: string, b: string): number {
     return Number(left !== undefined) - Number(right !== undefined) || compareText(a, b);
   }
   for (const [index, number] of left.numbers.entries()) {
-    const difference = number - right.numbers[index]!;
+    const difference = compareNumbers(number, right.numbers[index]!);
     if (difference !== 0) return difference;
   }
   return compareLabels(left.labels, right.labels);
@@ -78,11 +75,15 @@ function compareLabels(left: readonly string[], right: readonly string[]): numbe
 }
 
 function compareLabel(a: string, b: string): number {
-  const numericA = /^\d+$/.test(a);
-  const numericB = /^\d+$/.test(b);
-  if (numericA !== numericB) return numericA ? -1 : 1;
-  if (!numericA) return compareText(a.toLowerCase(), b.toLowerCase());
-  // A date with time has more digits than a number can hold.
-  const [left, right] = [BigInt(a), BigInt(b)];
+  if (isNumber(a) !== isNumber(b)) return isNumber(a) ? -1 : 1;
+  return isNumber(a) ? compareNumbers(BigInt(a), BigInt(b)) : compareText(a.toLowerCase(), b.toLowerCase());
+}
+
+/** A date with time has more digits than a number can hold. */
+function compareNumbers(left: bigint, right: bigint): number {
   return left < right ? -1 : Number(left > right);
+}
+
+function isNumber(label: string): boolean {
+  return /^\d+$/.test(label);
 }

@@ -51,10 +51,15 @@ export async function pushPackage(
   return { ...body, existed: status === 200 };
 }
 
-async function download(client: ApiClient, id: string, version: string, file: string): Promise<PackageVersion> {
-  const versions = await client.list<PackageVersion>(path('packages', id, 'versions'));
-  const wanted = versions.find((each) => each.version === version);
-  if (wanted === undefined) throw new IsthmusError('NOT_FOUND', `there is no version ${version} of ${id}`);
+/** Fetches a version to a file, by default one that is named like it. */
+async function download(
+  client: ApiClient,
+  id: string,
+  version: string,
+  to: string | undefined,
+): Promise<PackageVersion & { readonly file: string }> {
+  const wanted = await client.get<PackageVersion>(path('packages', id, 'versions', version));
+  const file = to ?? basename(`${wanted.id}-${wanted.version}.${wanted.format}`);
   const body = await client.open('GET', path('packages', id, 'versions', version, 'content'), {
     headers: { accept: 'application/octet-stream' },
   });
@@ -71,7 +76,7 @@ async function download(client: ApiClient, id: string, version: string, file: st
     );
   }
   await rename(partial, file);
-  return wanted;
+  return { ...wanted, file };
 }
 
 /** Adds `package`. */
@@ -106,13 +111,11 @@ export function addPackageCommands(program: Command, cli: Cli): void {
   const get = group
     .command('download <id> <version>')
     .description('fetch a version and check its digest')
-    .option('--to <file>', 'the file to write (default: <id>-<version>.package)');
+    .option('--to <file>', 'the file to write (default: <id>-<version>.<format>)');
   examples(get, 'isthmus package download web 1.2.0 --to web.tar.gz').action(
     async (id: string, version: string, options: { to?: string }) => {
-      const client = await cli.client();
-      const file = options.to ?? `${basename(id)}-${basename(version)}.package`;
-      const fetched = await download(client, id, version, file);
-      cli.show({ ...fetched, file }, () => `${file}: ${bytes(fetched.sizeBytes)}, digest verified`);
+      const fetched = await download(await cli.client(), id, version, options.to);
+      cli.show(fetched, () => `${fetched.file}: ${bytes(fetched.sizeBytes)}, digest verified`);
     },
   );
 }

@@ -1,9 +1,8 @@
 // `isthmus release …`: releases, which pin a project's process, packages and variables.
 import type { Command } from 'commander';
 import type { Release } from '../../contract/releases.ts';
-import { IsthmusError } from '../../contract/errors.ts';
 import { examples, type Cli } from '../cli.ts';
-import { path, type ApiClient } from '../client/client.ts';
+import { path } from '../client/client.ts';
 import { renderRecord, renderTable } from '../render/table.ts';
 import { bytes, moment } from '../render/units.ts';
 import { collectPairs } from '../values.ts';
@@ -48,8 +47,9 @@ export function addReleaseCommands(program: Command, cli: Cli): void {
   examples(show, 'isthmus release show web 1.2.0', 'isthmus release show 01j…').action(
     async (project: string, version?: string) => {
       const client = await cli.client();
-      const id = version === undefined ? project : await idOf(client, project, version);
-      const release = await client.get<Release>(path('releases', id));
+      const release = await client.get<Release>(
+        version === undefined ? path('releases', project) : path('projects', project, 'releases', version),
+      );
       const rows = release.packages.map((one) => [one.step, one.id, one.version, bytes(one.sizeBytes), one.sha256]);
       const head = renderRecord({
         release: release.version,
@@ -59,13 +59,4 @@ export function addReleaseCommands(program: Command, cli: Cli): void {
       cli.show(release, () => `${head}\n\n${renderTable(['step', 'package', 'version', 'size', 'sha-256'], rows)}`);
     },
   );
-}
-
-async function idOf(client: ApiClient, project: string, version: string): Promise<string> {
-  const releases = await client.list<Release>(path('projects', project, 'releases'));
-  const found = releases.find((each) => each.version === version);
-  if (found !== undefined) return found.id;
-  throw new IsthmusError('NOT_FOUND', `${project} has no release ${version}`, {
-    remedy: `\`isthmus release list ${project}\` shows its releases.`,
-  });
 }

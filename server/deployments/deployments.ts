@@ -1,6 +1,7 @@
 // Accepts a deployment: a release, an environment, and the machines that match now.
 import { IsthmusError, type RemedyAction } from '../../contract/errors.ts';
 import { newId } from '../../lib/ids.ts';
+import { versionKey } from '../../lib/package-versions.ts';
 import { noSuch } from '../store/references.ts';
 import type { Actor } from '../store/base.ts';
 import type { Machine } from '../store/inventory/machines.ts';
@@ -97,7 +98,7 @@ async function findRelease(tx: StoreTransaction, { project, release }: Deploymen
   if ((await tx.projects.find(project)) === undefined) {
     throw noSuch('project', project, 'project');
   }
-  const found = await tx.releases.findVersion(project, release);
+  const found = await tx.releases.findVersion(project, versionKey(release, 'release'));
   if (found !== undefined) return found;
   throw new IsthmusError('INVALID_FIELD', `project ${project} has no release ${release}`, {
     field: 'release',

@@ -95,8 +95,10 @@ export class Feed {
   /** One version, in any spelling. Throws NOT_FOUND. */
   async find(id: string, version: string): Promise<Package> {
     const found = await this.#deps.store.packages.find(packageIdKey(id), versionKey(version));
-    if (found === undefined) throw new IsthmusError('NOT_FOUND', `there is no package ${id} ${version}`);
-    return found;
+    if (found !== undefined) return found;
+    throw new IsthmusError('NOT_FOUND', `there is no package ${id} ${version}`, {
+      action: { code: 'CHOOSE_PACKAGE_VERSION', arguments: { package: id } },
+    });
   }
 
   /** The bytes of a blob, or a range of them, as a stream. */

@@ -8,7 +8,7 @@ import type { BlobStore } from '../../lib/blobs/blob-store.ts';
 import type { BlobWriter } from '../../lib/blobs/blob-writer.ts';
 import { ProgressFloor, type Floor } from '../../lib/blobs/progress-floor.ts';
 import { freeBytes } from '../../lib/files/disk-space.ts';
-import { normaliseVersion, packageIdKey, versionKey } from '../../lib/package-versions.ts';
+import { packageIdKey, versionKey } from '../../lib/package-versions.ts';
 import type { Actor } from '../store/base.ts';
 import type { Package } from '../store/packages/packages.ts';
 import type { Store, StoreTransaction } from '../store/store.ts';
@@ -72,7 +72,7 @@ export async function pushPackage(
     const sha256 = writer.meter().sha256();
     const entry = { ...named, sha256, sizeBytes: writer.bytes, publishedAt: Date.now() };
     // Checked before the bytes are kept, and again in the transaction, which decides.
-    assertSameBytes(await store.packages.find(named.idKey, named.normalisedVersion), sha256);
+    assertSameBytes(await store.packages.find(named.idKey, named.versionKey), sha256);
     await writer.commit();
     return await store.transaction((tx) => record(tx, entry, actor));
   } finally {
@@ -80,14 +80,14 @@ export async function pushPackage(
   }
 }
 
-type NamedPackage = Pick<Package, 'id' | 'idKey' | 'version' | 'normalisedVersion' | 'format'>;
+type NamedPackage = Pick<Package, 'id' | 'idKey' | 'version' | 'versionKey' | 'format'>;
 
 function nameOf({ id, version, format }: PackageMeta): NamedPackage {
   return {
     id: given(id, 'id'),
     idKey: packageIdKey(given(id, 'id')),
-    version: normaliseVersion(given(version, 'version')),
-    normalisedVersion: versionKey(given(version, 'version')),
+    version: given(version, 'version'),
+    versionKey: versionKey(given(version, 'version')),
     format: formatOf(format ?? 'tar.gz'),
   };
 }
@@ -150,7 +150,7 @@ async function receive(body: Readable, writer: BlobWriter, room: Room): Promise<
 
 async function record(tx: StoreTransaction, entry: Package, actor: Actor): Promise<PushResult> {
   const { id, version, sha256, sizeBytes, format } = entry;
-  const existing = await tx.packages.find(entry.idKey, entry.normalisedVersion);
+  const existing = await tx.packages.find(entry.idKey, entry.versionKey);
   assertSameBytes(existing, sha256);
   if (existing !== undefined) {
     return { id: existing.id, version: existing.version, sha256, sizeBytes, format: existing.format, created: false };

@@ -25,12 +25,7 @@ export async function createRelease(
   actor: Actor,
 ): Promise<Release> {
   const { process } = await tx.projects.get(projectId);
-  if (parseVersion(version) === undefined) {
-    throw new IsthmusError('INVALID_FIELD', 'a release version is one to four numbers, then -labels', {
-      field: 'version',
-      remedy: 'Write it like 1.2.0 or 1.2.0-rc.1.',
-    });
-  }
+  const key = versionKey(version);
   if (process.length === 0) {
     throw new IsthmusError('INVALID_FIELD', `project ${projectId} has no steps to release`, {
       field: 'project',
@@ -38,8 +33,10 @@ export async function createRelease(
       action: { code: 'SET_PROCESS', arguments: { project: projectId } },
     });
   }
-  if ((await tx.releases.findVersion(projectId, version)) !== undefined) {
-    throw new IsthmusError('RELEASE_EXISTS', `project ${projectId} has a release ${version}`, { field: 'version' });
+  const existing = await tx.releases.findVersion(projectId, key);
+  if (existing !== undefined) {
+    const what = `project ${projectId} has a release ${existing.version} already`;
+    throw new IsthmusError('RELEASE_EXISTS', what, { field: 'version' });
   }
   const packages = await pinPackages(tx, packageSteps(process, kinds), requested);
   const variables = await tx.variables.all(projectId);
@@ -47,6 +44,7 @@ export async function createRelease(
     id: newId(),
     project: projectId,
     version,
+    versionKey: key,
     notes,
     process,
     packages,
@@ -103,7 +101,7 @@ async function pick(tx: StoreTransaction, step: string, id: string, version: str
       action: { code: 'PUSH_PACKAGE', arguments: { package: id } },
     });
   }
-  const found = parseVersion(version) === undefined ? undefined : await tx.packages.find(key, versionKey(version));
+  const found = await tx.packages.find(key, versionKey(version, field));
   if (found !== undefined) return found;
   throw new IsthmusError('INVALID_FIELD', `package ${id} has no version ${version}`, {
     field,

@@ -131,10 +131,10 @@ export type ScopeDimension = 'environment' | 'target-role' | 'machine';
 interface PackageTable {
   /** Package id, as its owner spells it. */
   id: string;
-  /** Lower-case id, with `normalised_version` the key. */
+  /** Lower-case id, with `version_key` the key. */
   id_key: string;
   version: string;
-  normalised_version: string;
+  version_key: string;
   sha256: string;
   size_bytes: number;
   format: PackageFormat;
@@ -145,6 +145,8 @@ interface ReleaseTable {
   id: string;
   project: string;
   version: string;
+  /** With `project` the key. */
+  version_key: string;
   notes: string;
   /** The process as it was when the release was created. */
   process_json: string;

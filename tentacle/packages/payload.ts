@@ -5,7 +5,7 @@ import { TEXT_ENCODINGS, type TextEncoding } from '../../contract/text-encodings
 import { isPackageFormat } from '../../lib/archives/archive.ts';
 import { isSha256 } from '../../lib/blobs/digest.ts';
 import type { Source } from '../../lib/blobs/fetch.ts';
-import { normaliseVersion } from '../../lib/package-versions.ts';
+import { versionKey } from '../../lib/package-versions.ts';
 import { readInstallation, type Installation } from '../installation.ts';
 import type { FileRules } from './ownership.ts';
 import type { PackagePayload__Output } from '../../proto/gen/isthmus/tentacle/v1/PackagePayload.ts';
@@ -41,6 +41,7 @@ export function readOrder(payload: PackagePayload__Output): PackageOrder {
   const { sources, downloadToken, substitute, variables, sensitiveNames, installTo, revert } = payload;
   const { id = '', version = '', sha256 = '', sizeBytes = 0, format = '' } = payload.package ?? {};
   const installation = readInstallation(payload.installation);
+  versionKey(version, 'package.version');
   if (!isSha256(sha256)) reject('package.sha256', 'a digest is 64 lower-case hex digits');
   if (!Number.isSafeInteger(sizeBytes) || sizeBytes <= 0)
     reject('package.size_bytes', 'must be a positive number of bytes');
@@ -48,7 +49,7 @@ export function readOrder(payload: PackagePayload__Output): PackageOrder {
   return {
     ...{
       id,
-      version: normaliseVersion(version),
+      version,
       sha256,
       sizeBytes,
       format,

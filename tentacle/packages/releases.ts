@@ -12,6 +12,7 @@ import { basename, dirname, join } from 'node:path';
 import { writeDurably } from '../../lib/files/durable.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import { errnoOf, syncPath } from '../../lib/files/disk-space.ts';
+import { versionKey } from '../../lib/package-versions.ts';
 import { makeReadable } from '../data-folder.ts';
 import { removeTree } from '../remove-tree.ts';
 import type { PackageWarning } from './substitute-files.ts';
@@ -44,7 +45,7 @@ const KEPT_RELEASES = 3;
 
 /** The name of the release that a task stages. */
 export function releaseName({ version, sha256 }: Pick<ReleaseRecord, 'version' | 'sha256'>, task: string): string {
-  return `${version}-${sha256.slice(0, 12)}-${createHash('sha256').update(task).digest('hex').slice(0, 12)}`;
+  return `${versionKey(version)}-${sha256.slice(0, 12)}-${createHash('sha256').update(task).digest('hex').slice(0, 12)}`;
 }
 
 /** The releases of one installation. */

@@ -54,7 +54,7 @@ async function typeErrors(folder: string): Promise<string> {
 /** The API with machine web-1, and a feed of one package. */
 async function startShop(): Promise<TestApi> {
   const found = { id: 'shop', version: '1.0', sha256: 'a'.repeat(64), sizeBytes: 5, format: 'zip' } as const;
-  const keys = { idKey: 'shop', normalisedVersion: '1.0', publishedAt: 1 };
+  const keys = { idKey: 'shop', versionKey: '1.0', publishedAt: 1 };
   const api = await startApi({
     pushPackage: async (bytes) => ({ ...found, sizeBytes: (await text(bytes)).length, created: true }),
     findPackage: () => Promise.resolve({ ...found, ...keys }),

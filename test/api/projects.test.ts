@@ -235,6 +235,39 @@ describe('a task', () => {
   });
 });
 
+describe('a release', () => {
+  it('is one in every spelling of its version, and shown in its own', async () => {
+    const api = await setUp();
+    const releases = '/api/v1/projects/shop/releases';
+    const made = await api.call('POST', releases, { body: { version: '2026.09.02' } });
+    expect(made).toMatchObject({ status: 201, body: { version: '2026.09.02' } });
+    expect(await api.call('POST', releases, { body: { version: '2026.9.2' } })).toMatchObject({
+      status: 409,
+      body: { code: 'RELEASE_EXISTS', detail: 'project shop has a release 2026.09.02 already' },
+    });
+    for (const spelling of ['2026.09.02', '2026.9.2', '2026.9.2.0']) {
+      expect(await api.call('GET', `${releases}/${spelling}`)).toMatchObject({ status: 200, body: made.body });
+      const body = { project: 'shop', release: spelling, environment: 'prod' };
+      const deployed = await api.call('POST', '/api/v1/deployments', { body });
+      expect(deployed).toMatchObject({ status: 202, body: { title: 'shop 2026.09.02 to prod' } });
+    }
+    expect(await api.call('GET', `${releases}/2026.9.3`)).toMatchObject({
+      status: 404,
+      body: { action: { code: 'CHOOSE_OR_CREATE_RELEASE' } },
+    });
+    expect(await api.call('GET', `${releases}/latest`)).toMatchObject({ status: 422, body: { field: 'version' } });
+  });
+
+  it('may have numbers of any length', async () => {
+    const api = await setUp();
+    const version = '20261130073259.4294967296.0';
+    const made = await api.call('POST', '/api/v1/projects/shop/releases', { body: { version } });
+    expect(made).toMatchObject({ status: 201, body: { version } });
+    const body = { project: 'shop', release: version, environment: 'prod' };
+    expect((await api.call('POST', '/api/v1/deployments', { body })).status).toBe(202);
+  });
+});
+
 describe('a deployment', () => {
   it('is accepted for a release, and rejected for what does not exist', async () => {
     const api = await setUp();

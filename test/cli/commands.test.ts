@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { identityFolder, writeIdentity } from '../../certs/identity.ts';
 import { run } from '../../cli/run.ts';
 import { json, startFakeApi } from '../support/fake-api.ts';
@@ -292,9 +292,9 @@ describe('package', () => {
     const file = join(folder, 'web-1.0.0.tgz');
     await writeFile(file, 'some bytes');
     const sha256 = createHash('sha256').update('some bytes').digest('hex');
-    const version = { id: 'web', version: '1.0.0', sha256, sizeBytes: 10, format: 'tar.gz' };
+    const version = { id: 'Web', version: '01.0', sha256, sizeBytes: 10, format: 'tar.gz' };
     api.on('POST /api/v1/packages', (_request, response) => json(response, version, 201));
-    api.on('GET /api/v1/packages/web/versions', (_request, response) => json(response, { items: [version] }));
+    api.on('GET /api/v1/packages/web/versions/1.0.0', (_request, response) => json(response, version));
     expect((await isthmus([...api.args, 'package', 'push', file, 'web', '1.0.0'])).code).toBe(0);
     const push = api.requests[0]!;
     expect(push.url).toContain('format=tar.gz');
@@ -315,6 +315,12 @@ describe('package', () => {
         expected === undefined ? ['out', 'web-1.0.0.tgz'] : ['web-1.0.0.tgz'],
       );
     }
+    // In any spelling, to a file that is named like what was pushed.
+    const before = process.cwd();
+    process.chdir(folder);
+    onTestFinished(() => process.chdir(before));
+    expect((await isthmus([...api.args, 'package', 'download', 'web', '1.0.0'])).code).toBe(0);
+    expect(await readFile(join(folder, 'Web-01.0.tar.gz'), 'utf8')).toBe('some bytes');
   });
 
   it('rejects a file that is no package before anything is sent', async () => {
@@ -418,10 +424,16 @@ describe('tasks', () => {
   it('shows a release by its project and version, too', async () => {
     const api = await startFakeApi();
     const release = { id: '01j', project: 'web', version: '1.2.0', createdAt: 1, packages: [] };
-    api.on('GET /api/v1/projects/web/releases', (_request, response) => json(response, { items: [release] }));
     api.on('GET /api/v1/releases/01j', (_request, response) => json(response, release));
-    expect(await isthmus([...api.args, 'release', 'show', 'web', '1.2.0'])).toMatchObject({ code: 0 });
-    expect(api.requests.at(-1)).toMatchObject({ url: '/api/v1/releases/01j' });
+    api.on('GET /api/v1/projects/web/releases/1.2', (_request, response) => json(response, release));
+    api.on('GET /api/v1/projects/web/releases/9.9.9', (_request, response) => {
+      const action = { code: 'CHOOSE_OR_CREATE_RELEASE', arguments: { project: 'web', version: '9.9.9' } };
+      json(response, { code: 'NOT_FOUND', detail: 'no', action }, 404);
+    });
+    for (const which of [['01j'], ['web', '1.2']]) {
+      const { code, out } = await isthmus([...api.args, 'release', 'show', ...which]);
+      expect([code, out]).toEqual([0, expect.stringContaining('1.2.0')]);
+    }
     const { code, err } = await isthmus([...api.args, 'release', 'show', 'web', '9.9.9']);
     expect(code).toBe(7);
     expect(err).toContain('`isthmus release list web`');

@@ -269,13 +269,13 @@ describe('staging and switching', () => {
     const packages = await open(dataDir, { keptRecent: 0 });
     const [one, two, three, four] = [app('1'), app('2'), app('3'), app('4')];
     expect(await deploy(packages, one, '1.0')).toMatchObject({
-      currentVersion: '1.0.0',
+      currentVersion: '1.0',
       previousVersion: '',
       files: 2,
     });
-    expect(await deploy(packages, two, '2.0')).toMatchObject({ currentVersion: '2.0.0', previousVersion: '1.0.0' });
-    expect(await deploy(packages, three, '3.0')).toMatchObject({ currentVersion: '3.0.0', previousVersion: '2.0.0' });
-    expect(await deploy(packages, four, '4.0')).toMatchObject({ currentVersion: '4.0.0', previousVersion: '3.0.0' });
+    expect(await deploy(packages, two, '2.0')).toMatchObject({ currentVersion: '2.0', previousVersion: '1.0' });
+    expect(await deploy(packages, three, '3.0')).toMatchObject({ currentVersion: '3.0', previousVersion: '2.0' });
+    expect(await deploy(packages, four, '4.0')).toMatchObject({ currentVersion: '4.0', previousVersion: '3.0' });
     const releases = join(folderOf(dataDir), 'releases');
     const kept = [two, three, four].map((bytes, i) => `${i + 2}.0.0-${sha256Of(bytes).slice(0, 12)}`);
     const names = (await readdir(releases)).sort();
@@ -284,7 +284,7 @@ describe('staging and switching', () => {
     );
     const cached = await readdir(join(dataDir, 'packages', 'blobs'), { recursive: true });
     expect(cached.filter((name) => name.includes('/')).length).toBe(3);
-    expect(await deploy(packages, two, '2.0')).toMatchObject({ currentVersion: '2.0.0', previousVersion: '4.0.0' });
+    expect(await deploy(packages, two, '2.0')).toMatchObject({ currentVersion: '2.0', previousVersion: '4.0' });
     // The folder of the earlier activation is not taken: this one is new.
     expect(names).not.toContain(basename(await currentOf(dataDir)));
   });
@@ -305,7 +305,7 @@ describe('staging and switching', () => {
         }),
     );
     for (const version of ['2.0', '3.0', '4.0', '5.0']) {
-      expect(await deploy(packages, app(version), version)).toMatchObject({ currentVersion: `${version}.0` });
+      expect(await deploy(packages, app(version), version)).toMatchObject({ currentVersion: version });
     }
     expect((await readdir(join(application, 'releases'))).length).toBe(6);
     const left = await readdir(join(application, '.private'), { recursive: true });
@@ -327,7 +327,7 @@ describe('staging and switching', () => {
     const staged = await packages.stage(order, task);
     expect(await packages.stage(order, task)).toEqual(staged);
     const back = await packages.activate(order, task);
-    expect(back).toEqual({ ...first, releasePath: back.releasePath, previousVersion: '2.0.0' });
+    expect(back).toEqual({ ...first, releasePath: back.releasePath, previousVersion: '2.0' });
     const again = await open(dataDir);
     expect(await again.stage(order, task)).toEqual(back);
     expect(await again.activate(order, task)).toEqual(back);

@@ -124,7 +124,7 @@ it('keeps the last successful deployment and those after it', async () => {
     await tx.environments.insert({ id: 'prod', name: '', description: '', createdAt: 1 });
     await tx.projects.insert({ id: 'shop', name: '', description: '', process: [], createdAt: 1 });
     const release = { id: 'r-1', project: 'shop', version: '1', notes: '', process: [], packages: [], variables: [] };
-    await tx.releases.insert({ ...release, createdAt: 1 });
+    await tx.releases.insert({ ...release, versionKey: '1.0.0', createdAt: 1 });
   });
   const made = [];
   for (const [index, state] of (['succeeded', 'failed', 'succeeded', 'failed'] as const).entries()) {

@@ -96,7 +96,7 @@ async function addShop(at: CrashSite): Promise<void> {
     preDeploy: script('hold'),
     postDeploy: script('say up'),
   };
-  const entry = { id: 'web', idKey: 'web', version: '1.0.0', normalisedVersion: '1.0.0', sha256: 'a'.repeat(64) };
+  const entry = { id: 'web', idKey: 'web', version: '1.0.0', versionKey: '1.0.0', sha256: 'a'.repeat(64) };
   await at.inspect((store) =>
     store.transaction(async (tx) => {
       await createProject(tx, stepHandlers(), { id: 'shop' }, 'key-1');

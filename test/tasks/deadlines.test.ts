@@ -119,7 +119,7 @@ async function projects(h: Harness): Promise<void> {
   };
   await h.store.transaction(async (tx) => {
     await tx.packages.insert({
-      ...{ id: 'shop.web', idKey: 'shop.web', version: '1.0.0', normalisedVersion: '1.0.0' },
+      ...{ id: 'shop.web', idKey: 'shop.web', version: '1.0.0', versionKey: '1.0.0' },
       ...{ sha256: '1'.repeat(64), sizeBytes: 1000, format: 'tar.gz', publishedAt: Date.now() },
     });
     for (const [id, step] of Object.entries(steps)) {

@@ -40,7 +40,7 @@ async function push(h: Harness, version: string): Promise<void> {
       id: 'shop.web',
       idKey: 'shop.web',
       version,
-      normalisedVersion: version,
+      versionKey: version,
       sha256: version.replaceAll('.', '').padEnd(64, '0'),
       sizeBytes: 1000,
       format: 'tar.gz',

@@ -1,5 +1,6 @@
 // Projects, variables and releases: what is rejected leaves no trace, what is accepted leaves one audit event.
 import { expect, it } from 'vitest';
+import { versionKey } from '../../lib/package-versions.ts';
 import { createProject, deleteProject, replaceProcess } from '../../server/projects/projects.ts';
 import { createRelease } from '../../server/projects/releases.ts';
 import {
@@ -25,7 +26,7 @@ const variable = (h: Harness, input: NewVariable, id = 'shop') =>
 
 async function push(h: Harness, ...versions: string[]): Promise<void> {
   for (const version of versions) {
-    const entry = { id: 'Shop.Web', idKey: 'shop.web', version, normalisedVersion: version.toLowerCase() };
+    const entry = { id: 'Shop.Web', idKey: 'shop.web', version, versionKey: versionKey(version) };
     const rest = {
       sha256: version.replaceAll(/\D/g, '').padEnd(64, '0'),
       sizeBytes: 7,
@@ -118,7 +119,10 @@ it('pins the latest version that is not a pre-release, or the requested one', as
   expect((await release(h, '1.0.1', { web: '2.0.0-BETA' })).packages[0]?.version).toBe('2.0.0-beta');
   await expect(release(h, '1.0.2', { web: '9.0' })).rejects.toMatchObject({ field: 'packages.web' });
   await expect(release(h, '1.0.2', { db: '1.0' })).rejects.toMatchObject({ field: 'packages.db' });
-  await expect(release(h, '1.0.0')).rejects.toMatchObject({ code: 'RELEASE_EXISTS' });
+  await expect(release(h, '01.0')).rejects.toMatchObject({
+    code: 'RELEASE_EXISTS',
+    message: 'project shop has a release 1.0.0 already',
+  });
   await expect(release(h, 'not a version')).rejects.toMatchObject({ code: 'INVALID_FIELD', field: 'version' });
 });
 

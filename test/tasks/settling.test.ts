@@ -17,7 +17,7 @@ const script = (body: string) => ({ interpreter: 'bash', body });
 async function deploy(h: Harness, more: object): Promise<string> {
   const deployment = await h.store.transaction(async (tx) => {
     await tx.packages.insert({
-      ...{ id: 'shop.web', idKey: 'shop.web', version: '1.0.0', normalisedVersion: '1.0.0' },
+      ...{ id: 'shop.web', idKey: 'shop.web', version: '1.0.0', versionKey: '1.0.0' },
       ...{ sha256: '1'.repeat(64), sizeBytes: 1000, format: 'tar.gz', publishedAt: Date.now() },
     });
     await createProject(tx, h.steps, { id: 'shop', steps: [{ ...webStep, ...more }] }, actor);

@@ -7,7 +7,7 @@ import {
   PushedPackage,
   PushHeaders,
   PushQuery,
-  type PackageVersion,
+  PackageVersion as PackageVersionView,
 } from '../../../contract/packages.ts';
 import { PageQuery } from '../../../contract/schema.ts';
 import { ERROR_CATALOGUE, IsthmusError } from '../../../contract/errors.ts';
@@ -60,6 +60,22 @@ export function packageRoutes(app: ApiInstance, context: ApiContext): void {
       const page = await services.packageVersions(request.params.id, pageRequest(request.query));
       return mapPage(page, toView);
     },
+  );
+
+  app.get(
+    '/packages/:id/versions/:version',
+    {
+      config: { access: 'viewer' },
+      schema: {
+        operationId: 'getPackageVersion',
+        summary: 'Show one version of a package',
+        description: 'In any spelling of the version.',
+        tags,
+        params: ByPackageVersion,
+        response: { 200: json('The version.', PackageVersionView) },
+      },
+    },
+    async ({ params }) => toView(await services.findPackage(params.id, params.version)),
   );
 
   app.get(
@@ -132,6 +148,6 @@ function pushRoute(app: ApiInstance, context: ApiContext): void {
   );
 }
 
-function toView({ id, version, sha256, sizeBytes, format, publishedAt }: Package): PackageVersion {
+function toView({ id, version, sha256, sizeBytes, format, publishedAt }: Package): PackageVersionView {
   return { id, version, sha256, sizeBytes, format, publishedAt };
 }

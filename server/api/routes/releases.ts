@@ -1,7 +1,9 @@
 // Releases: each pins what a deployment installs.
 import { IdempotencyKey, json } from '../../../contract/http.ts';
-import { NewRelease, Release as ReleaseView, ReleasePage } from '../../../contract/releases.ts';
+import { ByReleaseVersion, NewRelease, Release as ReleaseView, ReleasePage } from '../../../contract/releases.ts';
 import { ById, BySlug, PageQuery } from '../../../contract/schema.ts';
+import { IsthmusError } from '../../../contract/errors.ts';
+import { versionKey } from '../../../lib/package-versions.ts';
 import { createRelease } from '../../projects/releases.ts';
 import type { Release } from '../../store/projects/releases.ts';
 import { change } from '../answers.ts';
@@ -28,6 +30,29 @@ export function releaseRoutes(app: ApiInstance, context: ApiContext): void {
     async (request) => {
       const { id } = await store.projects.get(request.params.id);
       return mapPage(await store.releases.list(id, pageRequest(request.query)), toView);
+    },
+  );
+
+  app.get(
+    '/projects/:id/releases/:version',
+    {
+      config: { access: 'viewer' },
+      schema: {
+        operationId: 'getProjectRelease',
+        summary: 'Show a release of a project by its version',
+        description: 'In any spelling of the version.',
+        tags,
+        params: ByReleaseVersion,
+        response: { 200: json('The release.', ReleaseView) },
+      },
+    },
+    async ({ params }) => {
+      const { id } = await store.projects.get(params.id);
+      const release = await store.releases.findVersion(id, versionKey(params.version));
+      if (release !== undefined) return toView(release);
+      throw new IsthmusError('NOT_FOUND', `project ${id} has no release ${params.version}`, {
+        action: { code: 'CHOOSE_OR_CREATE_RELEASE', arguments: { project: id, version: params.version } },
+      });
     },
   );
 
@@ -71,6 +96,6 @@ export function releaseRoutes(app: ApiInstance, context: ApiContext): void {
 }
 
 /** Leaves out the variables: some are sealed, and the project shows the others. */
-function toView({ variables: _variables, process, ...release }: Release): ReleaseView {
+function toView({ variables: _variables, versionKey: _versionKey, process, ...release }: Release): ReleaseView {
   return { ...release, process: process as ReleaseView['process'] };
 }

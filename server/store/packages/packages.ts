@@ -8,10 +8,10 @@ import { decodeCursor, toPage, mapConstraintErrors } from '../base.ts';
 export interface Package {
   /** As its owner spells it. */
   readonly id: string;
-  /** Lower-case id; with `normalisedVersion` the key. */
+  /** Lower-case id; with `versionKey` the key. */
   readonly idKey: string;
   readonly version: string;
-  readonly normalisedVersion: string;
+  readonly versionKey: string;
   readonly sha256: string;
   readonly sizeBytes: number;
   readonly format: PackageFormat;
@@ -34,7 +34,7 @@ export class PackageRepository {
           id: entry.id,
           id_key: entry.idKey,
           version: entry.version,
-          normalised_version: entry.normalisedVersion,
+          version_key: entry.versionKey,
           sha256: entry.sha256,
           size_bytes: entry.sizeBytes,
           format: entry.format,
@@ -44,12 +44,12 @@ export class PackageRepository {
     );
   }
 
-  async find(idKey: string, normalisedVersion: string): Promise<Package | undefined> {
+  async find(idKey: string, versionKey: string): Promise<Package | undefined> {
     const row = await this.#db
       .selectFrom('packages')
       .selectAll()
       .where('id_key', '=', idKey)
-      .where('normalised_version', '=', normalisedVersion)
+      .where('version_key', '=', versionKey)
       .executeTakeFirst();
     return row === undefined ? undefined : toPackage(row);
   }
@@ -67,14 +67,14 @@ export class PackageRepository {
 
   /** Every version of every id, by id and version; or of one id. */
   async list(page: PageRequest, idKey?: string): Promise<Page<Package>> {
-    let query = this.#db.selectFrom('packages').selectAll().orderBy('id_key').orderBy('normalised_version');
+    let query = this.#db.selectFrom('packages').selectAll().orderBy('id_key').orderBy('version_key');
     if (idKey !== undefined) query = query.where('id_key', '=', idKey);
     if (page.cursor !== undefined) {
       const [id, version] = decodeCursor(page.cursor, ['string', 'string']) as [string, string];
-      query = query.where((eb) => eb(eb.refTuple('id_key', 'normalised_version'), '>', eb.tuple(id, version)));
+      query = query.where((eb) => eb(eb.refTuple('id_key', 'version_key'), '>', eb.tuple(id, version)));
     }
     const rows = await query.limit(page.limit + 1).execute();
-    return toPage(rows, page.limit, (row) => [row.id_key, row.normalised_version], toPackage);
+    return toPage(rows, page.limit, (row) => [row.id_key, row.version_key], toPackage);
   }
 
   /** The package versions with these bytes. */
@@ -89,7 +89,7 @@ function toPackage(row: Selectable<Schema['packages']>): Package {
     id: row.id,
     idKey: row.id_key,
     version: row.version,
-    normalisedVersion: row.normalised_version,
+    versionKey: row.version_key,
     sha256: row.sha256,
     sizeBytes: row.size_bytes,
     format: row.format,

@@ -10,6 +10,8 @@ export interface Release {
   readonly id: string;
   readonly project: string;
   readonly version: string;
+  /** With `project` the key; one for every spelling of a version. */
+  readonly versionKey: string;
   readonly notes: string;
   readonly process: readonly ProcessStep[];
   readonly packages: readonly PinnedPackage[];
@@ -48,6 +50,7 @@ export class ReleaseRepository {
           id: release.id,
           project: release.project,
           version: release.version,
+          version_key: release.versionKey,
           notes: release.notes,
           process_json: JSON.stringify(release.process),
           packages_json: JSON.stringify(release.packages),
@@ -63,12 +66,12 @@ export class ReleaseRepository {
     return toRelease(found(row, `release ${id}`));
   }
 
-  async findVersion(project: string, version: string): Promise<Release | undefined> {
+  async findVersion(project: string, versionKey: string): Promise<Release | undefined> {
     const row = await this.#db
       .selectFrom('releases')
       .selectAll()
       .where('project', '=', project)
-      .where('version', '=', version)
+      .where('version_key', '=', versionKey)
       .executeTakeFirst();
     return row === undefined ? undefined : toRelease(row);
   }
@@ -131,6 +134,7 @@ function toRelease(row: Selectable<Schema['releases']>): Release {
     id: row.id,
     project: row.project,
     version: row.version,
+    versionKey: row.version_key,
     notes: row.notes,
     process: fromJson<ProcessStep[]>(row.process_json),
     packages: fromJson<PinnedPackage[]>(row.packages_json),
