@@ -3,6 +3,7 @@ import { constants, createPrivateKey, randomBytes, sign, X509Certificate, type K
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeDurably } from '../lib/files/durable.ts';
+import { readSecret } from '../lib/files/private.ts';
 import { IsthmusError } from '../contract/errors.ts';
 import type { Sealer } from '../lib/secrets/seal.ts';
 import { DAY_MS } from '../lib/time.ts';
@@ -84,7 +85,7 @@ export function openAuthority(dataDir: string, sealer: Sealer): Authority {
     throw new IsthmusError('NOT_INITIALISED', `there is no authority in ${folder}`);
   }
   const certificatePem = readFileSync(join(folder, 'authority.pem'), 'utf8');
-  const keyPem = sealer.openText(readFileSync(join(folder, 'authority.key.sealed'), 'utf8'), SEAL_IDENTITY);
+  const keyPem = sealer.openText(readSecret(join(folder, 'authority.key.sealed')).toString(), SEAL_IDENTITY);
   const subject = /^CN=isthmus ([a-z0-9-]+)$/.exec(new X509Certificate(certificatePem).subject);
   if (subject?.[1] === undefined) throw new IsthmusError('IDENTITY_INVALID', `${folder} holds another authority`);
   return new Authority(subject[1], certificatePem, createPrivateKey(keyPem));

@@ -1,8 +1,9 @@
 // A node's identity on disk: one file (0600), so that certificate and key are replaced together or not at all.
 import { createPrivateKey, X509Certificate } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeDurably } from '../lib/files/durable.ts';
+import { readSecret } from '../lib/files/private.ts';
 import { IsthmusError } from '../contract/errors.ts';
 import type { PeerIdentity } from './peer.ts';
 import type { NodeRole } from '../contract/nodes.ts';
@@ -21,6 +22,9 @@ export interface NodeIdentity {
 
 const FILE_NAME = 'node.json';
 const PENDING_NAME = 'pending-key.pem';
+
+/** What must stay secret of an identity, below a data folder. */
+export const IDENTITY_SECRETS: readonly string[] = [`identity/${FILE_NAME}`, `identity/${PENDING_NAME}`];
 
 /** The folder of the identity in a data folder. */
 export function identityFolder(dataDir: string): string {
@@ -76,7 +80,7 @@ export class IdentityStore {
   /** The key of a renewal in progress. It is stored before it is sent, so that a lost answer does no harm. */
   pendingKey(): string | undefined {
     const path = join(this.#folder, PENDING_NAME);
-    return existsSync(path) ? readFileSync(path, 'utf8') : undefined;
+    return existsSync(path) ? readSecret(path).toString() : undefined;
   }
 
   setPendingKey(keyPem: string): void {
@@ -110,8 +114,9 @@ function readIdentityFile(path: string): NodeIdentity {
   if (!existsSync(path)) throw new IsthmusError('IDENTITY_MISSING', `there is no node identity at ${path}`);
   let value: unknown;
   try {
-    value = JSON.parse(readFileSync(path, 'utf8'));
+    value = JSON.parse(readSecret(path).toString());
   } catch (thrown) {
+    if (thrown instanceof IsthmusError) throw thrown;
     // Without the parser's message: it would quote the file, which holds a private key.
     const reason = thrown instanceof SyntaxError ? 'is not JSON' : 'cannot be read';
     throw new IsthmusError('IDENTITY_INVALID', `${path} ${reason}`);

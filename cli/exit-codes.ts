@@ -46,6 +46,7 @@ const BY_ERROR_CODE: Partial<Record<ErrorCode, ExitName>> = {
   CONFIRMATION_NEEDED: 'usage',
   DATA_DIR_LOCKED: 'config',
   DATA_DIR_UNUSABLE: 'config',
+  PERMISSIONS_UNSAFE: 'config',
   DEADLINE_EXCEEDED: 'unreachable',
   FILE_UNUSABLE: 'config',
   IDENTITY_INVALID: 'config',

@@ -269,6 +269,11 @@ export const ERROR_CATALOGUE = {
     grpc: 9,
     remedy: 'Check that the folder exists and that this account may write in it.',
   },
+  PERMISSIONS_UNSAFE: {
+    http: 500,
+    grpc: 9,
+    remedy: 'Restrict it to the account that runs Isthmus, or put a file or folder of its own in its place.',
+  },
   IDEMPOTENCY_KEY_REUSED: { http: 422, grpc: 6, remedy: 'Use a new Idempotency-Key for a different request.' },
   IN_USE: { http: 409, grpc: 9, remedy: 'Remove what refers to it first.' },
   LAST_ADMIN: { http: 409, grpc: 9, remedy: 'Create another admin key first, and log in with it.' },

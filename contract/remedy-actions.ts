@@ -34,6 +34,10 @@ const ACTION_ARGUMENTS = {
   REVOKE_NODE: ['node'],
   /** Put the machines, IDs separated by commas, into an environment. */
   SET_ENVIRONMENTS: ['machines'],
+  /** Change the mode of the file or folder, as `chmod` writes it. */
+  SET_MODE: ['path', 'mode'],
+  /** Give the file or folder, with all that is in it, to this user. */
+  SET_OWNER: ['path', 'owner'],
   /** Give the project a process. */
   SET_PROCESS: ['project'],
 } as const satisfies Record<string, readonly string[]>;

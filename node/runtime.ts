@@ -1,11 +1,12 @@
 // The runtime of every node that is not a server: its identity, the lock on its data folder and its mesh. As long as it
 // runs it renews its certificate and reports to the server.
-import { IdentityStore } from '../certs/identity.ts';
+import { IDENTITY_SECRETS, IdentityStore } from '../certs/identity.ts';
 import { keepRenewed, renewOverMesh } from '../certs/renewal.ts';
 import { RevocationList } from '../certs/revocations.ts';
 import type { JoinRole } from '../contract/join-tokens.ts';
 import { MESH_SERVICES } from '../contract/services.ts';
 import { lockDataDir } from '../lib/files/data-lock.ts';
+import { checkDataDir } from '../lib/files/private.ts';
 import { IsthmusError } from '../contract/errors.ts';
 import type { Teardown } from '../lib/component.ts';
 import type { Logger } from '../lib/telemetry/log.ts';
@@ -30,6 +31,12 @@ export interface NodeConfig {
   readonly linkTimeoutS?: number | undefined;
 }
 
+interface NodeDeps {
+  readonly log: Logger;
+  readonly teardown: Teardown;
+  readonly secrets?: readonly string[];
+}
+
 export interface NodeRuntime {
   readonly dataDir: string;
   readonly identity: IdentityStore;
@@ -37,12 +44,16 @@ export interface NodeRuntime {
   readonly mesh: Mesh;
 }
 
-/** Starts the mesh of a joined node. IDENTITY_INVALID for a folder of another role, DATA_DIR_LOCKED for one in use. */
+/**
+ * Starts the mesh of a joined node. IDENTITY_INVALID for a folder of another role, DATA_DIR_LOCKED for one in use,
+ * PERMISSIONS_UNSAFE for one that others can change; `secrets` are what else they may not read in it.
+ */
 export async function openNode(
   role: JoinRole,
   { dataDir, listen, parents, dials = [], relaying = false, linkTimeoutS }: NodeConfig,
-  { log, teardown }: { readonly log: Logger; readonly teardown: Teardown },
+  { log, teardown, secrets = [] }: NodeDeps,
 ): Promise<NodeRuntime> {
+  checkDataDir(dataDir, [...IDENTITY_SECRETS, ...secrets]);
   const identity = await IdentityStore.open(dataDir);
   const { node, role: joinedAs, authorityPem, meshId } = identity.current();
   if (joinedAs !== role) throw new IsthmusError('IDENTITY_INVALID', `${node} is a ${joinedAs}, not a ${role}`);

@@ -33,6 +33,9 @@ export interface TentacleAddresses {
   readonly mesh: string | undefined;
 }
 
+/** The keys beside its identity. */
+const SECRETS = ['seal.key', 'packages/stamp.key'];
+
 /** Starts a tentacle on a data folder that has joined a mesh. */
 export function start(config: TentacleConfig, { log }: { readonly log: Logger }): Promise<Running<TentacleAddresses>> {
   return startComponent(log, (teardown) => assemble(config, log, teardown));
@@ -42,7 +45,7 @@ async function assemble(config: TentacleConfig, log: Logger, teardown: Teardown)
   const { dataDir } = config;
   teardown.add(ignoreDebuggerSignal(log));
   const user = await resolveScriptUser(config.scriptUser);
-  const runtime = await openNode('tentacle', config, { log, teardown });
+  const runtime = await openNode('tentacle', config, { log, teardown, secrets: SECRETS });
   warnWhenNotIsolated(user, log);
   const { identity, revocations, mesh } = runtime;
   const { meshId, node } = identity.current();

@@ -11,6 +11,7 @@ import type { Duplex } from 'node:stream';
 import { syncFolder, writeDurably } from '../../lib/files/durable.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import { makeFolder, unusable } from '../../lib/files/folder.ts';
+import { checkDataDir } from '../../lib/files/private.ts';
 import { grpcClient, type GrpcClient } from '../../lib/grpc/client.ts';
 import { loadDefinitions } from '../../lib/grpc/load.ts';
 import type { AbandonResponse__Output } from '../../proto/gen/isthmus/identity/v1/AbandonResponse.ts';
@@ -290,6 +291,7 @@ class Staging {
   constructor(dataDir: string) {
     this.#dataDir = dataDir;
     this.#created = makeFolder(dataDir);
+    checkDataDir(dataDir);
     try {
       this.path = mkdtempSync(join(dataDir, '.joining-'));
     } catch (cause) {

@@ -161,31 +161,39 @@ async function runComponent(cli: Cli, each: Component, options: StartOptions): P
       wordOfEnv('ISTHMUS_LOG_FORMAT', LOG_FORMATS) ??
       (terminal.stderr.isTTY === true ? 'text' : 'json'),
   });
-  keepAlive(log);
   const stopped = untilStopped(terminal, options.stopWithStdin === true);
-  const running = await each.run(dataDir, { file: await readConfigFile(dataDir), options: words }, log);
-  log.info({ addresses: running.addresses }, 'started');
-  if (cli.json) say(terminal, JSON.stringify({ started: each.name, addresses: running.addresses }));
-  const why = await stopped;
-  log.info({ why }, 'stopping');
-  const killItself = (): never => {
-    log.error('not stopped in time');
-    process.exit(1);
-  };
-  await stopAfter(STOP_LIMIT_MS, killItself, () => running.stop());
-  log.info('stopped');
+  const endGuard = keepAlive(log);
+  try {
+    const running = await each.run(dataDir, { file: await readConfigFile(dataDir), options: words }, log);
+    log.info({ addresses: running.addresses }, 'started');
+    if (cli.json) say(terminal, JSON.stringify({ started: each.name, addresses: running.addresses }));
+    const why = await stopped;
+    log.info({ why }, 'stopping');
+    const killItself = (): never => {
+      log.error('not stopped in time');
+      process.exit(1);
+    };
+    await stopAfter(STOP_LIMIT_MS, killItself, () => running.stop());
+    log.info('stopped');
+  } finally {
+    endGuard();
+  }
 }
 
 /**
  * A failure that nothing handled, of a promise or of the system (such as EMFILE), is logged and ends nothing. Any other
- * uncaught exception ends the process: it may have left something half done.
+ * uncaught exception ends the process: it may have left something half done. Call what it returns to end that.
  */
-function keepAlive(log: Logger): void {
-  process.on('unhandledRejection', (err) => log.error({ err }, 'a background failure that nothing handled'));
-  process.on('uncaughtException', (err) => {
+function keepAlive(log: Logger): () => void {
+  const rejected = (err: unknown): void => log.error({ err }, 'a background failure that nothing handled');
+  const thrown = (err: Error): void => {
     log.error({ err }, 'an exception that nothing caught');
     if (!('syscall' in err)) process.exit(EXIT_CODES.internal.code);
-  });
+  };
+  process.on('unhandledRejection', rejected).on('uncaughtException', thrown);
+  return () => {
+    process.off('unhandledRejection', rejected).off('uncaughtException', thrown);
+  };
 }
 
 function wordOfEnv<Word extends string>(name: string, words: readonly Word[]): Word | undefined {

@@ -99,6 +99,10 @@ export function actionText(action: RemedyAction, remedy: string): string {
       const set = command('isthmus machine set', others.length === 0 ? first : 'ID', '--environment', 'NAME');
       return `${set} changes that${others.length === 0 ? '' : ' for each'}.`;
     }
+    case 'SET_MODE':
+      return `${command('chmod', action.arguments.mode, action.arguments.path)} restricts it.`;
+    case 'SET_OWNER':
+      return `${command('chown -R', action.arguments.owner, action.arguments.path)} gives it to that account.`;
     case 'SET_PROCESS':
       return `${command('isthmus project set-process', action.arguments.project, 'FILE')} gives it steps.`;
   }

@@ -2,10 +2,11 @@
 // would start scripts again. The lock is the operating system's, taken atomically through SQLite on an empty file, and
 // kill -9 frees it (docs/adr/0010-the-lock-of-a-data-folder.md). The file is never removed, because another process may
 // be locking it. The pid beside it is only for messages.
-import { chmodSync, closeSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { IsthmusError } from '../../contract/errors.ts';
+import { createPrivate } from './private.ts';
 
 const LOCK_FILE = 'data.lock';
 const PID_FILE = 'data.pid';
@@ -32,7 +33,10 @@ export function lockDataDir(dataDir: string): DataLock {
   const pidFile = join(dataDir, PID_FILE);
   let database: DatabaseSync | undefined;
   try {
-    makePrivate(join(dataDir, LOCK_FILE));
+    // Anyone who can read the file can also lock it and keep its owner out. An existing file is not opened: closing it
+    // would free a lock that this process may hold on it.
+    createPrivate(join(dataDir, LOCK_FILE));
+    chmodSync(join(dataDir, LOCK_FILE), 0o600);
     database = new DatabaseSync(join(dataDir, LOCK_FILE), { timeout: CONTENTION_MS });
     // The open transaction is the lock; it is never committed. It writes nothing, so a full disk does not matter.
     database.exec('begin exclusive');
@@ -50,19 +54,6 @@ export function lockDataDir(dataDir: string): DataLock {
       held = undefined;
     },
   };
-}
-
-/**
- * Anyone who can read the file can also lock it and keep its owner out. An existing file is not opened here: closing it
- * would free a lock that this process may hold on it.
- */
-function makePrivate(file: string): void {
-  try {
-    closeSync(openSync(file, 'ax', 0o600));
-  } catch (thrown) {
-    if (!(thrown instanceof Error && 'code' in thrown && thrown.code === 'EEXIST')) throw thrown;
-    chmodSync(file, 0o600);
-  }
 }
 
 function writeHolder(pidFile: string): void {

@@ -5,6 +5,7 @@ import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeDurably } from '../files/durable.ts';
+import { readSecret } from '../files/private.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 
 const KEY_BYTES = 32;
@@ -65,7 +66,7 @@ export function createMasterKey(location: MasterKeyLocation): Sealer {
   const { keyFile, checkFile } = paths(location);
   if (existsSync(checkFile)) return openMasterKey(location);
   if (!existsSync(keyFile)) writeDurably(keyFile, `${randomBytes(KEY_BYTES).toString('base64')}\n`);
-  const sealer = new Sealer(readKey(keyFile));
+  const sealer = new Sealer(readKey(keyFile, { shared: location.keyFile !== undefined }));
   writeDurably(checkFile, `${sealer.seal(CHECK_IDENTITY, CHECK_IDENTITY)}\n`);
   return sealer;
 }
@@ -74,7 +75,7 @@ export function createMasterKey(location: MasterKeyLocation): Sealer {
 export function openMasterKey(location: MasterKeyLocation): Sealer {
   const { keyFile, checkFile } = paths(location);
   if (!existsSync(keyFile)) throw new IsthmusError('MASTER_KEY_MISSING', `there is no master key at ${keyFile}`);
-  const sealer = new Sealer(readKey(keyFile));
+  const sealer = new Sealer(readKey(keyFile, { shared: location.keyFile !== undefined }));
   if (!existsSync(checkFile)) throw new IsthmusError('MASTER_KEY_WRONG', `${checkFile} is missing`);
   try {
     sealer.open(readFileSync(checkFile, 'utf8').trim(), CHECK_IDENTITY);
@@ -90,16 +91,17 @@ function paths({ dataDir, keyFile }: MasterKeyLocation): { keyFile: string; chec
   return { keyFile: keyFile ?? join(dataDir, 'master.key'), checkFile: join(dataDir, 'master.check') };
 }
 
-function readKeyText(keyFile: string): string {
+function readKeyText(keyFile: string, shared: boolean): string {
   try {
-    return readFileSync(keyFile, 'utf8');
+    return readSecret(keyFile, { shared }).toString();
   } catch (cause) {
+    if (cause instanceof IsthmusError) throw cause;
     throw new IsthmusError('MASTER_KEY_MISSING', `the master key at ${keyFile} cannot be read`, { cause });
   }
 }
 
-function readKey(keyFile: string): Buffer {
-  const key = Buffer.from(readKeyText(keyFile).trim(), 'base64');
+function readKey(keyFile: string, { shared }: { readonly shared: boolean }): Buffer {
+  const key = Buffer.from(readKeyText(keyFile, shared).trim(), 'base64');
   if (key.length !== KEY_BYTES) {
     throw new IsthmusError('MASTER_KEY_WRONG', `${keyFile} does not hold ${KEY_BYTES} bytes in base64`);
   }

@@ -7,6 +7,7 @@ import { createSecureContext, type Server as TlsServer } from 'node:tls';
 import type { FastifyServerOptions } from 'fastify';
 import { every } from '../../lib/async/background.ts';
 import { IsthmusError } from '../../contract/errors.ts';
+import { readSecret } from '../../lib/files/private.ts';
 import type { Logger } from '../../lib/telemetry/log.ts';
 import type { HostPort } from '../../lib/net/host-port.ts';
 import { isLoopback } from '../../lib/net/network-address.ts';
@@ -134,8 +135,8 @@ function readMaterial({
   tlsCertificateFile,
   tlsKeyFile,
 }: Pick<FileOptions, 'tlsCertificateFile' | 'tlsKeyFile'>): TlsMaterial {
-  const cert = readPem(tlsCertificateFile, 'api.tlsCertificateFile');
-  const key = readPem(tlsKeyFile, 'api.tlsKeyFile');
+  const cert = readPem(tlsCertificateFile, 'api.tlsCertificateFile', () => readFileSync(tlsCertificateFile));
+  const key = readPem(tlsKeyFile, 'api.tlsKeyFile', () => readSecret(tlsKeyFile, { shared: true }));
   const leaf = parsed('api.tlsCertificateFile', tlsCertificateFile, () => new X509Certificate(cert));
   const privateKey = parsed('api.tlsKeyFile', tlsKeyFile, () => createPrivateKey(key));
   if (!leaf.checkPrivateKey(privateKey)) {
@@ -154,10 +155,11 @@ function readMaterial({
   return { key, cert };
 }
 
-function readPem(file: string, field: string): string {
+function readPem(file: string, field: string, read: () => Buffer): string {
   try {
-    return readFileSync(file, 'utf8');
+    return read().toString();
   } catch (cause) {
+    if (cause instanceof IsthmusError) throw cause;
     throw invalid(field, `cannot read ${file}`, cause);
   }
 }

@@ -37,6 +37,7 @@ import { TicketRepository } from './tasks/tickets.ts';
 import { TokenRepository } from './nodes/tokens.ts';
 import { VariableRepository } from './projects/variables.ts';
 import type { Schema } from './schema.ts';
+import { createPrivate } from '../../lib/files/private.ts';
 import { nodeSqliteDialect } from './sqlite/dialect.ts';
 import { openDatabase } from './sqlite/open.ts';
 
@@ -129,7 +130,10 @@ export async function openStore({ dataDir, log }: StoreOptions): Promise<Store> 
     copyTo: (file) =>
       db
         .connection()
-        .execute(() => backup(database, file, { rate: PAGES_PER_STEP }))
+        .execute(() => {
+          createPrivate(file);
+          return backup(database, file, { rate: PAGES_PER_STEP });
+        })
         .then(() => undefined),
   });
 }

@@ -29,6 +29,27 @@ export const identityMutants: Mutants = {
     replace: '',
     red: { file: 'certs/starts.test.ts', test: ['is on the disk before it is told, and the next start has it'] },
   },
+  'key-modes-unchecked': {
+    file: 'lib/files/private.ts',
+    find: 'if ((mode & forbidden) === 0) return;',
+    replace: 'if (mode > 0) return;',
+    red: {
+      file: 'test/cli/permissions.test.ts',
+      test: [
+        'the tentacle and its seal.key',
+        'is named with the chmod that mends it, where others can read or change it',
+      ],
+    },
+  },
+  'links-followed': {
+    file: 'lib/files/private.ts',
+    find: 'if (stats.isSymbolicLink()) throw isLink(path);',
+    replace: '',
+    red: {
+      file: 'test/cli/permissions.test.ts',
+      test: ['a tentacle follows no link at journal, and what it points to stays as it was'],
+    },
+  },
   'credential-of-another-node': {
     file: 'certs/credential.ts',
     find: 'const expected = { node: known.node, roles: [known.role] };',

@@ -300,7 +300,7 @@ describe('a server', () => {
     const spoiled = await readFile(path, 'utf8').catch(() => 'missing');
     await expect(start(mesh.config(), { log })).rejects.toMatchObject({ code });
     expect(await readFile(path, 'utf8').catch(() => 'missing')).toBe(spoiled);
-    await writeFile(path, key);
+    await writeFile(path, key, { mode: 0o600 });
     await mesh.startServer();
     expect((await mesh.api.send('GET', '/whoami')).status).toBe(200);
   });

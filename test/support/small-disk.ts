@@ -8,7 +8,7 @@ import { onTestFinished } from 'vitest';
 /** Mounts a disk of `mebibytes` for the present test. */
 export async function smallDisk(mebibytes: number): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'isthmus-small-'));
-  execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${mebibytes}m`, 'tmpfs', folder]);
+  execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${mebibytes}m,mode=700`, 'tmpfs', folder]);
   onTestFinished(() => void execFileSync('sh', ['-c', 'umount -l "$0" && rmdir "$0"', folder]));
   return folder;
 }

@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { IsthmusError } from '../../../contract/errors.ts';
+import { createPrivate } from '../../../lib/files/private.ts';
 
 export const DATABASE_FILE = 'isthmus.db';
 
@@ -14,6 +15,7 @@ const DAMAGED: readonly number[] = [11, 26];
 export function openDatabase(dataDir: string): DatabaseSync {
   let database: DatabaseSync | undefined;
   try {
+    createPrivate(join(dataDir, DATABASE_FILE));
     database = new DatabaseSync(join(dataDir, DATABASE_FILE), { timeout: 0 });
     // EXCLUSIVE must come before WAL: only then is the lock kept, and the wal-index stays in memory.
     database.exec('pragma locking_mode = EXCLUSIVE; pragma journal_mode = WAL; begin exclusive; commit');

@@ -1,9 +1,10 @@
 // Encrypts the payload in a workspace (its env and sensitive values) under a key of this node. The ticket is
 // bound in: a sealed file that was moved to another ticket does not open.
 import { hkdfSync, randomBytes } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeDurably } from '../../../lib/files/durable.ts';
+import { readSecret } from '../../../lib/files/private.ts';
 import { Sealer } from '../../../lib/secrets/seal.ts';
 
 const KEY_BYTES = 32;
@@ -15,7 +16,7 @@ export class WorkspaceSeal {
   constructor(dataDir: string) {
     const path = join(dataDir, 'seal.key');
     if (!existsSync(path)) writeDurably(path, randomBytes(KEY_BYTES));
-    const key = hkdfSync('sha256', readFileSync(path), '', 'isthmus tentacle workspace', KEY_BYTES);
+    const key = hkdfSync('sha256', readSecret(path), '', 'isthmus tentacle workspace', KEY_BYTES);
     this.#sealer = new Sealer(Buffer.from(key));
   }
 

@@ -1,0 +1,139 @@
+// What a data folder must be before anything in it is believed: its owner's alone to change, without links that lead
+// elsewhere, its keys for the owner's eyes only. Whoever can change a folder can put a link where a file is expected,
+// and so have anything on the machine read, emptied or deleted.
+import { closeSync, constants, fstatSync, lstatSync, openSync, readdirSync, readFileSync, realpathSync } from 'node:fs';
+import type { Stats } from 'node:fs';
+import { userInfo } from 'node:os';
+import { join } from 'node:path';
+import { IsthmusError, type RemedyAction } from '../../contract/errors.ts';
+import { errnoOf } from './disk-space.ts';
+
+/** The operator's own file: it may be a link, as in a mounted configuration. */
+const SETTINGS = 'config.yaml';
+
+const WRITE_BY_OTHERS = 0o022;
+const ALL_BY_OTHERS = 0o077;
+/** Of a key that a group shares, such as `ssl-cert`. */
+const UNSHARED = 0o027;
+
+/** What `chmod` needs to take these bits away. */
+const MENDED = { [WRITE_BY_OTHERS]: 'go-w', [ALL_BY_OTHERS]: '600', [UNSHARED]: 'g-w,o=' } as const;
+
+type Forbidden = keyof typeof MENDED;
+
+/**
+ * Throws PERMISSIONS_UNSAFE when others can change the data folder or what this program keeps in it, when they can read
+ * one of the `secrets` (paths below the folder), or when a link is where a file or a folder of this program should be.
+ * Opens no file. What does not exist passes.
+ */
+export function checkDataDir(dataDir: string, secrets: readonly string[] = []): void {
+  const folder = unlessGone(() => realpathSync(dataDir));
+  if (folder === undefined) return;
+  checkOwn(folder, lstatSync(folder));
+  const secretPaths = new Set(secrets.map((name) => join(folder, name)));
+  const check = (path: string, stats: Stats): void => {
+    checkOwn(path, stats, secretPaths.has(path) && !stats.isDirectory() ? ALL_BY_OTHERS : WRITE_BY_OTHERS);
+  };
+  for (const name of readdirSync(folder)) {
+    if (name === SETTINGS) checkSettings(join(folder, name));
+    else checkEntry(join(folder, name), check);
+  }
+}
+
+/** One entry of the data folder and, where it is a folder, the files in it. What lies deeper is scripts' and packages'. */
+function checkEntry(path: string, check: (path: string, stats: Stats) => void): void {
+  const entry = unlessGone(() => lstatSync(path));
+  if (entry === undefined) return;
+  check(path, entry);
+  if (!entry.isDirectory()) return;
+  for (const name of readdirSync(path)) {
+    const below = join(path, name);
+    const stats = unlessGone(() => lstatSync(below));
+    if (stats !== undefined && !stats.isDirectory()) check(below, stats);
+  }
+}
+
+function checkSettings(path: string): void {
+  // Through a link; the link itself is in a folder that only its owner changes.
+  const file = unlessGone(() => lstatSync(realpathSync(path)));
+  if (file !== undefined) checkAccess(path, file, WRITE_BY_OTHERS);
+}
+
+function checkOwn(path: string, stats: Stats, forbidden: Forbidden = WRITE_BY_OTHERS): void {
+  checkKind(path, stats);
+  checkAccess(path, stats, forbidden);
+}
+
+/**
+ * Reads a file that holds a secret. PERMISSIONS_UNSAFE when it is a link, no plain file, another user's, or open to
+ * others. `shared` is for files outside the data folder: they may be links, and their group may read them.
+ */
+export function readSecret(path: string, { shared = false }: { readonly shared?: boolean } = {}): Buffer {
+  const link = shared ? 0 : constants.O_NOFOLLOW;
+  let file: number;
+  try {
+    // A pipe without a writer would never open.
+    file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | link);
+  } catch (thrown) {
+    if (errnoOf(thrown) === 'ELOOP') throw isLink(path);
+    throw thrown;
+  }
+  try {
+    const stats = fstatSync(file);
+    // A folder is no secret, and fails to be read.
+    if (stats.isDirectory()) checkAccess(path, stats, WRITE_BY_OTHERS);
+    else if (shared) checkAccess(path, stats, UNSHARED);
+    else checkOwn(path, stats, ALL_BY_OTHERS);
+    return readFileSync(file);
+  } finally {
+    closeSync(file);
+  }
+}
+
+function checkKind(path: string, stats: Stats): void {
+  if (stats.isSymbolicLink()) throw isLink(path);
+  if (stats.isDirectory() || stats.isSocket()) return;
+  if (!stats.isFile()) throw unsafe(`${path} is neither a file nor a folder`);
+  if (stats.nlink > 1) throw unsafe(`${path} is a file with ${stats.nlink} names (hard links)`);
+}
+
+function isLink(path: string): IsthmusError {
+  return unsafe(`${path} is a symbolic link`);
+}
+
+function checkAccess(path: string, { uid, mode }: Stats, forbidden: Forbidden): void {
+  const self = userInfo();
+  if (uid !== self.uid && uid !== 0) {
+    const action = { code: 'SET_OWNER', arguments: { path, owner: self.username } } as const;
+    throw unsafe(`${path} belongs to another user (${uid}), not to ${self.username}`, action);
+  }
+  if ((mode & forbidden) === 0) return;
+  const what = forbidden === WRITE_BY_OTHERS ? 'change' : 'use';
+  const octal = (mode & 0o777).toString(8).padStart(4, '0');
+  throw unsafe(`${path} has mode ${octal}: others can ${what} it`, {
+    code: 'SET_MODE',
+    arguments: { path, mode: MENDED[forbidden] },
+  });
+}
+
+function unsafe(message: string, action?: RemedyAction): IsthmusError {
+  return new IsthmusError('PERMISSIONS_UNSAFE', message, action === undefined ? {} : { action });
+}
+
+function unlessGone<Result>(look: () => Result): Result | undefined {
+  try {
+    return look();
+  } catch (thrown) {
+    if (errnoOf(thrown) === 'ENOENT') return undefined;
+    throw thrown;
+  }
+}
+
+/** Creates an empty file for its owner alone; an existing one stays as it is, and is not opened. */
+export function createPrivate(path: string): void {
+  try {
+    closeSync(openSync(path, 'ax', 0o600));
+  } catch (thrown) {
+    if (errnoOf(thrown) !== 'EEXIST') throw thrown;
+  }
+}
