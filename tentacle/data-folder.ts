@@ -1,7 +1,8 @@
 // Who may reach what in a tentacle's data folder: every account the releases in `applications`, and nothing else. A
 // folder in it that others could pass is created closed, or opened where it is needed (a workspace for its script).
-import { chmod, mkdir, readdir } from 'node:fs/promises';
+import { chmod, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { ownFolder } from '../lib/files/private.ts';
 
 /** Lets accounts pass the data folder, in which the files, such as the settings, are closed to them. Idempotent. */
 export async function letThrough(dataDir: string): Promise<void> {
@@ -13,6 +14,6 @@ export async function letThrough(dataDir: string): Promise<void> {
 
 /** Creates a folder that everybody may read, whatever the umask. Its parents exist. */
 export async function makeReadable(path: string): Promise<void> {
-  await mkdir(path, { recursive: true });
+  ownFolder(path);
   await chmod(path, 0o755);
 }

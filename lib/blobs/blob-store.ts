@@ -2,9 +2,10 @@
 // are interrupted downloads to resume, `incoming/` is what is being received and is emptied at start. Name and size are
 // not trusted, because disks rot and people change files: a blob is digested before it is first served, and again daily.
 import { randomUUID } from 'node:crypto';
-import type { Stats } from 'node:fs';
+import { constants, type Stats } from 'node:fs';
 import { lstat, mkdir, open, readdir, rm, utimes, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { ownFolder } from '../files/private.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import { BlobWriter, type BlobInfo } from './blob-writer.ts';
 import { digestFile, isSha256 } from './digest.ts';
@@ -47,9 +48,9 @@ export class BlobStore {
   /** Opens the store and rebuilds its index from what is on disk. */
   static async open(folder: string): Promise<BlobStore> {
     const store = new BlobStore(folder);
+    ownFolder(folder);
     await rm(join(folder, 'incoming'), { recursive: true, force: true });
-    for (const name of ['blobs', 'partial', 'incoming'])
-      await mkdir(join(folder, name), { recursive: true, mode: 0o700 });
+    for (const name of ['blobs', 'partial', 'incoming']) ownFolder(join(folder, name));
     for (const name of await readdir(join(folder, 'blobs'))) {
       if (/^[0-9a-f]{2}$/.test(name)) await store.#indexFolder(name);
     }
@@ -83,7 +84,7 @@ export class BlobStore {
           `blob ${sha256} has been changed on the disk, and is not served`,
         );
       }
-      const file = await open(this.#path(sha256), 'r');
+      const file = await open(this.#path(sha256), constants.O_RDONLY | constants.O_NOFOLLOW);
       await this.#noteUse(blob);
       return { sha256, sizeBytes: blob.sizeBytes, file };
     } catch (thrown) {

@@ -58,7 +58,8 @@ export function lockDataDir(dataDir: string): DataLock {
 
 function writeHolder(pidFile: string): void {
   try {
-    writeFileSync(pidFile, `${process.pid}\n`, { mode: 0o600 });
+    rmSync(pidFile, { force: true });
+    writeFileSync(pidFile, `${process.pid}\n`, { mode: 0o600, flag: 'wx' });
   } catch {
     // The lock works without it.
   }

@@ -1,7 +1,17 @@
 // What a data folder must be before anything in it is believed: its owner's alone to change, without links that lead
 // elsewhere, its keys for the owner's eyes only. Whoever can change a folder can put a link where a file is expected,
 // and so have anything on the machine read, emptied or deleted.
-import { closeSync, constants, fstatSync, lstatSync, openSync, readdirSync, readFileSync, realpathSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+} from 'node:fs';
 import type { Stats } from 'node:fs';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
@@ -69,15 +79,7 @@ function checkOwn(path: string, stats: Stats, forbidden: Forbidden = WRITE_BY_OT
  * others. `shared` is for files outside the data folder: they may be links, and their group may read them.
  */
 export function readSecret(path: string, { shared = false }: { readonly shared?: boolean } = {}): Buffer {
-  const link = shared ? 0 : constants.O_NOFOLLOW;
-  let file: number;
-  try {
-    // A pipe without a writer would never open.
-    file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | link);
-  } catch (thrown) {
-    if (errnoOf(thrown) === 'ELOOP') throw isLink(path);
-    throw thrown;
-  }
+  const file = shared ? openSync(path, constants.O_RDONLY | constants.O_NONBLOCK) : openOwn(path, constants.O_RDONLY);
   try {
     const stats = fstatSync(file);
     // A folder is no secret, and fails to be read.
@@ -136,4 +138,32 @@ export function createPrivate(path: string): void {
   } catch (thrown) {
     if (errnoOf(thrown) !== 'EEXIST') throw thrown;
   }
+}
+
+/**
+ * Opens a plain file of this program's own, never through a link; created files are for their owner alone.
+ * PERMISSIONS_UNSAFE for a link or anything else in its place.
+ */
+export function openOwn(path: string, flags: number): number {
+  let file: number;
+  try {
+    // A pipe without a writer would never open.
+    file = openSync(path, flags | constants.O_NOFOLLOW | constants.O_NONBLOCK, 0o600);
+  } catch (thrown) {
+    if (errnoOf(thrown) === 'ELOOP') throw isLink(path);
+    throw thrown;
+  }
+  try {
+    checkKind(path, fstatSync(file));
+    return file;
+  } catch (thrown) {
+    closeSync(file);
+    throw thrown;
+  }
+}
+
+/** Creates a folder of this program's own (0700) unless it exists. PERMISSIONS_UNSAFE for a link in its place. */
+export function ownFolder(path: string): void {
+  mkdirSync(path, { recursive: true, mode: 0o700 });
+  if (lstatSync(path).isSymbolicLink()) throw isLink(path);
 }

@@ -5,6 +5,7 @@
 // Bounded: the file is compacted from memory when most of it is history, and the oldest tombstones are dropped below a
 // low-water mark that is written first. The mark follows the ticket ids (the server's clock), never the local clock.
 import {
+  constants,
   appendFileSync,
   closeSync,
   fdatasync,
@@ -15,10 +16,11 @@ import {
   renameSync,
   rmSync,
 } from 'node:fs';
-import { mkdir, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { syncFolder } from '../../lib/files/durable.ts';
+import { openOwn, ownFolder } from '../../lib/files/private.ts';
 import { idTimeMs } from '../../lib/ids.ts';
 import { DAY_MS } from '../../lib/time.ts';
 import { IsthmusError } from '../../contract/errors.ts';
@@ -92,9 +94,9 @@ export class Journal {
   /** Opens or creates the journal. A torn last record is cut off; damage before it throws JOURNAL_DAMAGED. */
   static async open(dataDir: string, limits: Partial<JournalLimits> = {}): Promise<Journal> {
     const folder = join(dataDir, 'journal');
-    await mkdir(folder, { recursive: true, mode: 0o700 });
+    ownFolder(folder);
     await rm(join(folder, 'journal.new'), { force: true });
-    const file = openSync(join(folder, 'journal'), 'a+', 0o600);
+    const file = openOwn(join(folder, 'journal'), constants.O_RDWR | constants.O_APPEND | constants.O_CREAT);
     const journal = new Journal(folder, file, { ...DEFAULT_LIMITS, ...limits });
     try {
       journal.#load();

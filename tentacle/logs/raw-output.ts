@@ -2,7 +2,8 @@
 // goes on where the spool ends; the masker first reads the output before that, to get back into the state it had. The
 // file is read synchronously: fresh output is in memory, and a trip through the thread pool would cost more.
 import { execFile } from 'node:child_process';
-import { closeSync, fstatSync, ftruncateSync, openSync, readSync, watch, type FSWatcher } from 'node:fs';
+import { closeSync, constants, fstatSync, ftruncateSync, readSync, watch, type FSWatcher } from 'node:fs';
+import { openOwn } from '../../lib/files/private.ts';
 import type { MaskedPiece, Masker, MaskStream } from '../../lib/masking/masker.ts';
 import { isShortage } from '../system-errors.ts';
 import { LineCutter, type CutLine } from './line-cutter.ts';
@@ -40,7 +41,12 @@ export class RawOutput {
   }
 
   static open(path: string, masker: Masker, position: SourcePosition): RawOutput {
-    const output = new RawOutput(path, openSync(path, 'a+', 0o600), masker, position);
+    const output = new RawOutput(
+      path,
+      openOwn(path, constants.O_RDWR | constants.O_APPEND | constants.O_CREAT),
+      masker,
+      position,
+    );
     try {
       while (output.#offset < output.#from) {
         if (output.#read(output.#from - output.#offset) === undefined) break;

@@ -2,8 +2,9 @@
 // file, so it never changes. Each line also has the offset that the raw output is read to, so that after a restart of
 // the agent no line is lost or repeated. Memory: one offset for every 256 lines. Written and read synchronously, as the
 // workspace is; only syncs are not.
-import { appendFileSync, close, fdatasync, fstatSync, ftruncateSync, openSync, readSync } from 'node:fs';
+import { appendFileSync, close, constants, fdatasync, fstatSync, ftruncateSync, readSync } from 'node:fs';
 import { promisify } from 'node:util';
+import { openOwn } from '../../lib/files/private.ts';
 
 const dataSynced = promisify(fdatasync);
 const closed = promisify(close);
@@ -52,7 +53,7 @@ export class Spool {
 
   /** Opens or creates a spool; a line that was only half written is cut off. */
   static open(path: string): Spool {
-    const spool = new Spool(openSync(path, 'a+', 0o600));
+    const spool = new Spool(openOwn(path, constants.O_RDWR | constants.O_APPEND | constants.O_CREAT));
     spool.#load();
     return spool;
   }

@@ -37,7 +37,7 @@ export async function createPackages(options: PackagesOptions): Promise<Packages
   await letThrough(dataDir);
   await makeReadable(join(dataDir, 'applications'));
   const blobs = await BlobStore.open(join(dataDir, 'packages'));
-  const stampKey = await readStampKey(join(dataDir, 'packages', 'stamp.key'), () => randomBytes(32));
+  const stampKey = readStampKey(join(dataDir, 'packages', 'stamp.key'), () => randomBytes(32));
   return new Packages(options, blobs, stampKey);
 }
 

@@ -2,12 +2,14 @@
 // folder does not count, and the next try starts from an empty one. The folder of another task is never reused: scripts
 // may have changed it since.
 import { createHmac, timingSafeEqual } from 'node:crypto';
-import { chmod, open, readFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
 import { IsthmusError } from '../../contract/errors.ts';
 import type { Logger } from '../../lib/telemetry/log.ts';
 import { unpackArchive } from '../../lib/archives/archive.ts';
 import type { BlobStore } from '../../lib/blobs/blob-store.ts';
 import { translateDiskFull } from '../../lib/files/disk-space.ts';
+import { writeDurably } from '../../lib/files/durable.ts';
+import { readSecret } from '../../lib/files/private.ts';
 import { compareText } from '../../lib/text/compare.ts';
 import { applyOwnership, ownerOf, type FileOwner } from './ownership.ts';
 import type { PackageOrder } from './payload.ts';
@@ -96,17 +98,10 @@ function sameText(a: string, b: string): boolean {
 }
 
 /** The key for stamps; created at first use. */
-export async function readStampKey(path: string, create: () => Buffer): Promise<Buffer> {
-  const key = await readFile(path).catch(() => undefined);
+export function readStampKey(path: string, create: () => Buffer): Buffer {
+  const key = existsSync(path) ? readSecret(path) : undefined;
   if (key?.length === 32) return key;
   const created = create();
-  const file = await open(path, 'w', 0o600);
-  try {
-    await file.writeFile(created);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  await chmod(path, 0o600);
+  writeDurably(path, created);
   return created;
 }

@@ -2,6 +2,15 @@
 import type { Mutants } from './mutant.ts';
 
 export const tentacleMutants: Mutants = {
+  'journal-follows-links': {
+    file: 'lib/files/private.ts',
+    find: 'flags | constants.O_NOFOLLOW | constants.O_NONBLOCK',
+    replace: 'flags | constants.O_NONBLOCK',
+    red: {
+      file: 'test/tentacle/links.test.ts',
+      test: ['a link at journal/journal is refused, and what it points to stays as it was'],
+    },
+  },
   'claim-off': {
     file: 'tentacle/scripts/recovery/recovery.ts',
     find: `  if (script.workspace.isClaimed(attempt)) return recoverStarted(script, masker, state);

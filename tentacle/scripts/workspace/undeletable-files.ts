@@ -2,10 +2,11 @@
 // cannot delete (created by root through sudo, a mount); that must fail neither a completion nor the next start. So a
 // folder is first moved in here, out of the way, then removed.
 import { randomBytes } from 'node:crypto';
-import { chmodSync, mkdirSync, readdirSync, renameSync } from 'node:fs';
+import { chmodSync, readdirSync, renameSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { Logger } from '../../../lib/telemetry/log.ts';
 import { errnoOf } from '../../../lib/files/disk-space.ts';
+import { ownFolder } from '../../../lib/files/private.ts';
 import { removeTree } from '../../remove-tree.ts';
 
 export class UndeletableFiles {
@@ -20,7 +21,7 @@ export class UndeletableFiles {
   constructor(folder: string, log: Logger) {
     this.#folder = folder;
     this.#log = log;
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    ownFolder(folder);
     chmodSync(folder, 0o700);
   }
 

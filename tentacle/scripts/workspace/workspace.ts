@@ -26,6 +26,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { basename, join } from 'node:path';
+import { openOwn } from '../../../lib/files/private.ts';
 import { PENDING_TEXT, readExit, readStarted, type StartedChildProcess } from '../launch/exit-file.ts';
 import type { ProcessExit } from '../../journal/records.ts';
 import { isShortage } from '../../system-errors.ts';
@@ -179,7 +180,7 @@ export class Workspace {
 
 /** Overwrites a file. It is not truncated to zero first: ext4 would then flush it to the disk at once. */
 function rewrite(path: string, content: string): void {
-  const file = openSync(path, constants.O_WRONLY | constants.O_CREAT, 0o600);
+  const file = openOwn(path, constants.O_WRONLY | constants.O_CREAT);
   try {
     const bytes = Buffer.from(content);
     writeFileSync(file, bytes);

@@ -2,6 +2,7 @@
 // next one; the agent's own two files stay in it and are overwritten.
 import { chmodSync, mkdirSync, readdirSync, realpathSync, renameSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { ownFolder } from '../../../lib/files/private.ts';
 import type { Logger } from '../../../lib/telemetry/log.ts';
 import { UndeletableFiles } from './undeletable-files.ts';
 import { isRawOutput, Workspace } from './workspace.ts';
@@ -34,9 +35,9 @@ export class Workspaces {
    */
   static open(dataDir: string, { isolated, log }: { readonly isolated: boolean; readonly log: Logger }): Workspaces {
     const workspaces = new Workspaces(dataDir, { reuses: !isolated, log });
-    mkdirSync(workspaces.folder, { recursive: true, mode: 0o700 });
+    ownFolder(workspaces.folder);
     chmodSync(workspaces.folder, isolated ? 0o711 : 0o700);
-    mkdirSync(workspaces.#spareFolder, { recursive: true, mode: 0o700 });
+    ownFolder(workspaces.#spareFolder);
     for (const name of readdirSync(workspaces.#spareFolder))
       workspaces.#undeletable.put(join(workspaces.#spareFolder, name));
     return workspaces;
