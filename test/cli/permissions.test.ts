@@ -102,7 +102,7 @@ it.each(folders)('a %s does not start where others can change "%s"', async (role
   }
 });
 
-const places: readonly (readonly [Role, string])[] = [
+const linked: readonly (readonly [Role, string])[] = [
   ['server', 'isthmus.db'],
   ['server', 'identity/node.json'],
   ['relay', 'identity'],
@@ -117,7 +117,7 @@ const places: readonly (readonly [Role, string])[] = [
   ['tentacle', 'data.lock'],
 ];
 
-it.each(places)('a %s follows no link at %s, and what it points to stays as it was', async (role, name) => {
+it.each(linked)('a %s follows no link at %s, and what it points to stays as it was', async (role, name) => {
   const data = await dataFolder(role);
   const path = join(data, name);
   const elsewhere = join(await tempDir(), 'target');

@@ -8,7 +8,7 @@ export const tentacleMutants: Mutants = {
     replace: 'flags | constants.O_NONBLOCK',
     red: {
       file: 'test/tentacle/links.test.ts',
-      test: ['a link at journal/journal is refused, and what it points to stays as it was'],
+      test: ['a link at journal/journal is rejected, and what it points to stays as it was'],
     },
   },
   'claim-off': {

@@ -28,7 +28,7 @@ const uses: readonly (readonly [string, (dataDir: string) => unknown])[] = [
   ['stamp.key', (dataDir) => readStampKey(join(dataDir, 'stamp.key'), () => Buffer.alloc(32))],
 ];
 
-it.each(uses)('a link at %s is refused, and what it points to stays as it was', async (name, use) => {
+it.each(uses)('a link at %s is rejected, and what it points to stays as it was', async (name, use) => {
   const dataDir = await tempDir();
   const path = join(dataDir, name);
   await mkdir(dirname(path), { recursive: true });
