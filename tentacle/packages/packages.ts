@@ -34,8 +34,8 @@ const DEFAULT_KEPT_RECENT = 3;
 /** Opens the cache and the applications of a data folder. */
 export async function createPackages(options: PackagesOptions): Promise<Packages> {
   const { dataDir } = options;
-  await letThrough(dataDir);
   await makeReadable(join(dataDir, 'applications'));
+  await letThrough(dataDir);
   const blobs = await BlobStore.open(join(dataDir, 'packages'));
   const stampKey = readStampKey(join(dataDir, 'packages', 'stamp.key'), () => randomBytes(32));
   return new Packages(options, blobs, stampKey);

@@ -14,6 +14,9 @@ import { decodeFile, encodeFile, type DecodedText } from '../../lib/text/encodin
 import { secretMask } from './ownership.ts';
 import type { PackageOrder } from './payload.ts';
 
+/** The part of an order that says what to substitute, and where. */
+export type Substitution = Pick<PackageOrder, 'substitute' | 'variables' | 'sensitiveNames' | 'fileRules'>;
+
 /** Something to tell about one file of a release, or about a pattern. */
 export interface PackageWarning {
   readonly kind: 'unresolved' | 'unknown-filter' | 'no-match' | 'not-text' | 'sensitive';
@@ -33,7 +36,7 @@ const LARGEST_SUBSTITUTED_BYTES = 10 * 1024 * 1024;
  */
 export async function substituteFiles(
   root: string,
-  order: PackageOrder,
+  order: Substitution,
   signal?: AbortSignal,
 ): Promise<readonly PackageWarning[]> {
   if (order.substitute.length === 0) return [];
@@ -66,7 +69,7 @@ async function substituteFile(
   root: string,
   name: string,
   declared: TextEncoding,
-  order: PackageOrder,
+  order: Substitution,
 ): Promise<readonly PackageWarning[]> {
   const path = join(root, name);
   const { bytes, mode } = await read(path, name);
@@ -102,7 +105,7 @@ async function read(path: string, name: string): Promise<{ readonly bytes: Buffe
 }
 
 /** The answer of `substitute`; its error names the file. */
-function substituted(text: string, name: string, { variables }: PackageOrder): ReturnType<typeof substitute> {
+function substituted(text: string, name: string, { variables }: Substitution): ReturnType<typeof substitute> {
   try {
     return substitute(text, variables);
   } catch (thrown) {

@@ -2,28 +2,21 @@
 import { chmod, link, mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { expect, it } from 'vitest';
-import type { PackageOrder, SubstitutionRule } from '../../tentacle/packages/payload.ts';
-import { substituteFiles } from '../../tentacle/packages/substitute-files.ts';
+import type { SubstitutionRule } from '../../tentacle/packages/payload.ts';
+import { substituteFiles, type Substitution } from '../../tentacle/packages/substitute-files.ts';
 import { tempDir } from '../support/temp.ts';
 
 type Files = Readonly<Record<string, string | Buffer>>;
 
-interface Substitution {
-  readonly fileRules?: PackageOrder['fileRules'];
-  readonly substitute: readonly SubstitutionRule[];
-  readonly variables?: PackageOrder['variables'];
-  readonly sensitiveNames?: readonly string[];
-}
+type Given = Pick<Substitution, 'substitute'> & Partial<Substitution>;
 
 const rules = (...patterns: readonly string[]): SubstitutionRule[] =>
   patterns.map((pattern) => ({ pattern, encoding: 'utf-8' }));
 
-const NO_RULES: PackageOrder['fileRules'] = {};
-
 /** A release with these files (mode 0644), what was told about them, and their content afterwards. */
 async function release(
   files: Files,
-  { substitute, variables = { Name: 'Zoë' }, sensitiveNames = [], fileRules = NO_RULES }: Substitution,
+  { substitute, variables = { Name: 'Zoë' }, sensitiveNames = [], fileRules = {} }: Given,
 ) {
   const root = await tempDir();
   for (const [name, content] of Object.entries(files)) {
@@ -31,7 +24,7 @@ async function release(
     await writeFile(join(root, name), content);
     await chmod(join(root, name), 0o644);
   }
-  const order = { substitute, variables, sensitiveNames, fileRules } as unknown as PackageOrder;
+  const order = { substitute, variables, sensitiveNames, fileRules };
   const warnings = await substituteFiles(root, order);
   return {
     root,
@@ -122,7 +115,7 @@ it('follows no link, and gives only the name that it matched the new content', a
   await symlink(outside, join(root, 'link.txt'));
   await link(outside, join(root, 'hard.txt'));
   const order = { substitute: rules('*.txt'), variables: { Name: 'Zoë' }, sensitiveNames: [], fileRules: {} };
-  await substituteFiles(root, order as unknown as PackageOrder);
+  await substituteFiles(root, order);
   expect(await readFile(outside, 'utf8')).toBe('#{Name}');
   expect(await readFile(join(root, 'hard.txt'), 'utf8')).toBe('Zoë');
 });
