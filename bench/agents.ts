@@ -109,8 +109,8 @@ async function under(
 async function reported(world: World, agents: number): Promise<void> {
   await waitFor(
     async () => {
-      const { links } = await world.api.get<{ links: { to: string; up: boolean }[] }>('mesh');
-      return links.filter(({ to, up }) => up && to.startsWith('agent-')).length === agents;
+      const { links } = await world.api.get<{ links: { to: string; state: string }[] }>('mesh');
+      return links.filter(({ to, state }) => state === 'up' && to.startsWith('agent-')).length === agents;
     },
     { limitMs: 120_000, everyMs: 250, what: 'the server to know every link' },
   );

@@ -53,6 +53,8 @@ export interface EventData {
   'environment.created': { readonly name: string };
   'environment.updated': Described;
   'environment.deleted': Nothing;
+  'link.lost': { readonly from: string; readonly to: string; readonly code: string | null };
+  'link.restored': { readonly from: string; readonly to: string; readonly downMs: number };
   'machine.created': {
     readonly site: string;
     readonly routes: readonly MachineRoute[];
@@ -91,9 +93,11 @@ export interface EventData {
     readonly again?: boolean;
   };
   'node.reactivated': { readonly hostname: string; readonly address: string | null };
+  'node.lost': { readonly role: string; readonly lastSeenAt: number | null };
   'node.renewed': { readonly serial: string; readonly notAfter: number };
   'node.reparent-requested': { readonly parents: readonly Parent[]; readonly before: readonly Parent[] };
   'node.reparented': { readonly parents: readonly Parent[]; readonly before: readonly Parent[] };
+  'node.restored': { readonly downMs: number };
   'node.revoked': {
     readonly role: string;
     readonly site: string | null;
@@ -173,6 +177,8 @@ export const EVENT_SUBJECTS = {
   'environment.created': 'environment',
   'environment.updated': 'environment',
   'environment.deleted': 'environment',
+  'link.lost': 'link',
+  'link.restored': 'link',
   'machine.created': 'machine',
   'machine.updated': 'machine',
   'machine.deleted': 'machine',
@@ -181,9 +187,11 @@ export const EVENT_SUBJECTS = {
   'node.cloned': 'node',
   'node.joined': 'node',
   'node.reactivated': 'node',
+  'node.lost': 'node',
   'node.renewed': 'node',
   'node.reparent-requested': 'node',
   'node.reparented': 'node',
+  'node.restored': 'node',
   'node.revoked': 'node',
   'package.damaged': 'blob',
   'package.pushed': 'package',

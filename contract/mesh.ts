@@ -3,6 +3,20 @@ import { Type, type Static } from 'typebox';
 import { NodeClone, NodeRole, NodeState } from './nodes.ts';
 import { Closed, ErrorCode, List, Nullable, Slug, Timestamp, Words } from './schema.ts';
 
+const NodeLiveness = Words(['online', 'offline', 'unknown'], {
+  $id: 'NodeLiveness',
+  description: 'Whether it is linked to the server, directly or through relays. `unknown`: a node above it is offline.',
+});
+export type NodeLiveness = Static<typeof NodeLiveness>;
+
+const LinkState = Words(['up', 'down', 'unknown'], {
+  $id: 'LinkState',
+  description: '`unknown`: no node that the server hears reports it.',
+});
+export type LinkState = Static<typeof LinkState>;
+
+const behind = Nullable(Type.String({ description: 'Of what is unknown: the node above that is not heard.' }));
+
 export const MeshNode = Type.Object(
   {
     id: Slug,
@@ -10,6 +24,8 @@ export const MeshNode = Type.Object(
     site: Nullable(Slug),
     parents: List(Slug),
     state: NodeState,
+    live: NodeLiveness,
+    behind,
     lastSeenAt: Nullable(Timestamp),
     softwareVersion: Nullable(Type.String()),
     clone: Nullable(NodeClone),
@@ -25,7 +41,8 @@ export const MeshLink = Type.Object(
     childState: Words(['pending', 'active', 'revoked'], {
       description: 'Of `to`: `pending` while `from` dials it and it has not joined.',
     }),
-    up: Type.Boolean(),
+    state: LinkState,
+    behind,
     roundTripMs: Nullable(Type.Number()),
     bytesDown: Type.Integer({ description: 'To the child, since the reporting process started.' }),
     bytesUp: Type.Integer({ description: 'From the child, since the reporting process started.' }),
@@ -68,7 +85,7 @@ const path = List(Slug, { description: "The relays to cross, the server's neighb
 const PathState = Words(['up', 'unknown', 'down', 'unusable'], {
   $id: 'PathState',
   description:
-    '`unknown`: no node has reported one of the links. `unusable`: the path cannot work even with all links up.',
+    '`unknown`: no node that the server hears reports one of the links. `unusable`: the path cannot work even with all links up.',
 });
 export type PathState = Static<typeof PathState>;
 

@@ -11,10 +11,10 @@ import { renderTable } from '../render/table.ts';
 import { bytes, daysUntil, milliseconds } from '../render/units.ts';
 import { count } from '../values.ts';
 
-function stateOf({ up, childState }: MeshLink): string {
+function stateOf({ state, behind, childState }: MeshLink): string {
   switch (childState) {
     case 'active':
-      return up ? 'up' : 'DOWN';
+      return behind === null ? state : `${state} behind ${behind}`;
     case 'pending':
       return 'pending join';
     case 'revoked':
@@ -46,20 +46,23 @@ async function status(cli: Cli): Promise<void> {
     node.id,
     node.role,
     node.site,
-    node.state,
+    node.state === 'revoked' ? node.state : node.behind === null ? node.live : `${node.live} behind ${node.behind}`,
     node.softwareVersion,
     daysUntil(ends.get(node.id)),
   ]);
   cli.show(mesh, () =>
     [
-      renderTable(['link from', 'to', 'state', 'round trip', 'down', 'up', 'dialled by'], links),
+      renderTable(['link from', 'to', 'state', 'round trip', 'to child', 'from child', 'dialled by'], links),
       renderTable(['node', 'role', 'site', 'state', 'version', 'cert days'], nodes),
       ...cloneLines(mesh),
     ].join('\n\n'),
   );
-  const down = mesh.links.filter((link) => link.childState === 'active' && !link.up);
+  const active = mesh.links.filter(({ childState }) => childState === 'active');
+  const { down = [], unknown = [] } = Object.groupBy(active, ({ state }) => state);
   if (down.length > 0) {
-    throw new IsthmusError('CHECK_FAILED', `down: ${down.map((link) => `${link.from} - ${link.to}`).join(', ')}`, {
+    const named = down.map((link) => `${link.from} - ${link.to}`).join(', ');
+    const more = unknown.length === 0 ? '' : `; unknown: ${unknown.length}`;
+    throw new IsthmusError('CHECK_FAILED', `down: ${named}${more}`, {
       remedy: 'See why with `isthmus mesh trace NODE`, and in the log of the side that dials.',
     });
   }
@@ -77,7 +80,7 @@ function hopLine(hop: Hop, index: number): string {
  */
 async function linkRemedy(client: ApiClient, node: string, general: string | undefined): Promise<string | undefined> {
   const { links } = await client.get<Mesh>('mesh');
-  const link = links.find(({ to, up }) => to === node && !up);
+  const link = links.find(({ to, state }) => to === node && state === 'down');
   if (link === undefined) return general;
   const [dialling, listening] = link.dialledBy === 'child' ? [link.to, link.from] : [link.from, link.to];
   const lastError = link.lastErrorCode ? ` (last error: ${link.lastErrorCode})` : '';

@@ -104,7 +104,7 @@ async function linkUp(client: ApiClient, node: string, startedAtMs: number): Pro
   for (;;) {
     const { nodes, links } = await client.get<Mesh>('mesh');
     const heard = nodes.some(({ id, lastSeenAt }) => id === node && Number(lastSeenAt) > startedAtMs);
-    if (heard && links.some(({ to, up }) => to === node && up)) return;
+    if (heard && links.some(({ to, state }) => to === node && state === 'up')) return;
     if (performance.now() > untilMs) throw new IsthmusError('COMPONENT_FAILED', `the link to ${node} does not come up`);
     await delay(200);
   }

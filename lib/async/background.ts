@@ -23,6 +23,7 @@ export const BACKGROUND_TASKS = [
   'mirror.pull',
   'node.reparent',
   'node.report',
+  'outages.record',
   'output.orphans',
   'reports.write',
   'revocations.listener',

@@ -22,8 +22,8 @@ import type { Package } from '../store/packages/packages.ts';
 import type { Store, StoreTransaction } from '../store/store.ts';
 import type { TaskKindRegistry } from '../tasks/kinds.ts';
 import type { NewParentInput } from '../topology/desired-parents.ts';
+import type { LiveTopology } from '../topology/live.ts';
 import type { RouteResolver } from '../topology/route-resolver.ts';
-import type { Topology } from '../topology/topology.ts';
 import type { CreatedToken, TokenInput } from '../enrolment/tokens.ts';
 
 /** Who may use a route: anyone, or a key of this role or above. */
@@ -55,7 +55,7 @@ export type AfterCommit = () => void;
 
 /** The components of the server that the API calls besides the store. */
 export interface ApiServices {
-  readonly topology: Topology;
+  readonly topology: LiveTopology;
   readonly routes: RouteResolver;
   trace(node: string, path: readonly string[]): Promise<readonly TraceHop[]>;
   ping(node: string, path: readonly string[], count: number): Promise<readonly number[]>;

@@ -1,6 +1,6 @@
 // Pending joins: for which tokens the server still dials.
 import { expect, it } from 'vitest';
-import { nodeOf, topologyOf } from '../../test/support/topology.ts';
+import { nodeOf, ownLink, topologyOf } from '../../test/support/topology.ts';
 import type { Node } from '../store/nodes/nodes.ts';
 import type { JoinToken } from '../store/nodes/tokens.ts';
 import { stillAwaited } from './dialled-joins.ts';
@@ -30,7 +30,7 @@ const node = (id: string, role: Node['role'], state: Node['state'], links: objec
   nodeOf(id, role, [], { state, report: { links }, lastSeenAt: now - 1 });
 
 function awaited(tokens: readonly JoinToken[], nodes: readonly Node[]): (string | null)[] {
-  return stillAwaited(tokens, topologyOf(nodes, { now })).map(({ name }) => name);
+  return stillAwaited(tokens, topologyOf(nodes, { now, own: [ownLink('eu')] })).map(({ name }) => name);
 }
 
 it('dials a node that has not joined, and a revoked one that has a new token', () => {

@@ -26,7 +26,7 @@ interface DialledJoinDeps {
  */
 export function stillAwaited(tokens: readonly JoinToken[], topology: Topology): JoinToken[] {
   if (tokens.length === 0) return [];
-  const live = topology.links().filter(({ up, dialledBy }) => up && dialledBy === 'parent');
+  const live = topology.links().filter(({ state, dialledBy }) => state === 'up' && dialledBy === 'parent');
   return tokens.filter(({ name, parents }) => {
     if (name === null || topology.nodes.get(name)?.state === 'active') return false;
     const isAddressTaken = ({ node, dialAddress }: Parent): boolean =>

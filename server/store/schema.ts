@@ -34,6 +34,8 @@ export interface Schema {
   task_events: TaskEventTable;
   events: AuditTable;
   denials: AuditTable;
+  /** Links and nodes whose loss is recorded, and not yet their return. */
+  outages: { subject: string; since: number };
   /** How far each subscription has read `events.seq`. */
   event_subscriptions: { name: string; position: number };
   api_keys: ApiKeyTable;

@@ -25,6 +25,7 @@ import { InstalledRepository } from './packages/installed.ts';
 import { LogLineRepository } from './tasks/log-lines.ts';
 import { MachineRepository } from './inventory/machines.ts';
 import { SiteOrEnvironmentRepository } from './inventory/sites-and-environments.ts';
+import { OutageRepository } from './nodes/outages.ts';
 import { NodeRepository } from './nodes/nodes.ts';
 import { PackageRepository } from './packages/packages.ts';
 import { ProjectRepository } from './projects/projects.ts';
@@ -53,6 +54,7 @@ export interface Repositories {
   readonly machines: MachineRepository;
   readonly nodes: NodeRepository;
   readonly taskEvents: TaskEventRepository;
+  readonly outages: OutageRepository;
   readonly packages: PackageRepository;
   readonly projects: ProjectRepository;
   readonly releases: ReleaseRepository;
@@ -231,6 +233,7 @@ function repositories(db: Executor, limiter: DenialLimiter): Repositories {
     machines: new MachineRepository(db),
     nodes: new NodeRepository(db),
     taskEvents: new TaskEventRepository(db),
+    outages: new OutageRepository(db),
     packages: new PackageRepository(db),
     projects: new ProjectRepository(db),
     releases: new ReleaseRepository(db),

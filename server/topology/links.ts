@@ -1,13 +1,16 @@
 // The state of links, derived from what both ends report. A report replaces the node's previous one; the state of a
-// link follows from both reports and the present time.
+// link follows from both reports, the present time, and whether the server is linked to the ends that report it.
 import type { Clocks } from '../../lib/async/clock-watch.ts';
 import type { LinkStatus } from '../../mesh/types.ts';
 import { SERVER } from '../store/nodes/parents.ts';
 import type { Node } from '../store/nodes/nodes.ts';
-import { reportedLinks, routeName, type Link, type StoredLinkReport } from './topology.ts';
+import { reportedLinks, routeName, type Link, type Liveness, type StoredLinkReport } from './topology.ts';
 
 /** A report older than this no longer counts: nodes report every few seconds. */
 const REPORT_FRESH_MS = 30_000;
+
+/** How long the nodes that are heard are kept while no report says that a link has changed: reports get old. */
+const HEARD_KEPT_MS = 1_000;
 
 /** What one node last reported: its links to children and to parents, keyed by the other end. */
 interface Reported {
@@ -19,54 +22,131 @@ interface Reported {
   readonly parents: ReadonlyMap<string, Link>;
 }
 
+/** The nodes that the server heard at one moment, when its own links were these. */
+interface Heard {
+  readonly own: ReadonlyMap<string, Link>;
+  readonly atMs: number;
+  readonly nodes: ReadonlySet<string>;
+}
+
+const DOWN = { state: 'down', roundTripMs: null } as const;
+const UNKNOWN = { state: 'unknown', roundTripMs: null } as const;
+
 /** This server's own links to its children, by child. */
 export type OwnLinks = () => ReadonlyMap<string, Link>;
 
 export class LinkTable {
   readonly #reported = new Map<string, Reported>();
+  readonly #nodes: ReadonlyMap<string, Node>;
   readonly #ownLinks: OwnLinks;
   readonly #clocks: Clocks;
+  #heard: Heard | undefined;
 
-  constructor(ownLinks: OwnLinks, clocks: Clocks) {
+  /** `nodes` are those of the live topology. */
+  constructor(nodes: ReadonlyMap<string, Node>, ownLinks: OwnLinks, clocks: Clocks) {
+    this.#nodes = nodes;
     this.#ownLinks = ownLinks;
     this.#clocks = clocks;
   }
 
-  /** Stores what a node last reported. `nodes` tells which of its peers are servers. */
-  take(node: Node, nodes: ReadonlyMap<string, Node>): void {
+  /** Stores what a node last reported. */
+  take(node: Node): void {
     const reports = reportedLinks(node);
     const seenAt = node.lastSeenAt ?? 0;
     const before = this.#reported.get(node.id);
-    this.#reported.set(node.id, {
+    const reported = {
       seenAt,
       atMs: before?.seenAt === seenAt ? before.atMs : this.#seenAtMs(seenAt),
-      children: linksTo('child', node, reports, nodes),
-      parents: linksTo('parent', node, reports, nodes),
-    });
+      children: linksTo('child', node, reports, this.#nodes),
+      parents: linksTo('parent', node, reports, this.#nodes),
+    };
+    this.#reported.set(node.id, reported);
+    if (before === undefined || statesOf(before) !== statesOf(reported)) this.#heard = undefined;
   }
 
   /**
-   * A link has the state that its parent end reports, but is down when a fresh report of the child says so: a relay
-   * that died cannot report it. The child's report counts where the parent's is missing, unless the parent has reported
-   * since without the link: then the parent has restarted.
+   * The present state of a link. What the server does not hear of, because the nodes that could report it are behind
+   * one that is not linked, or have not reported lately, is unknown.
    */
   find(from: string, to: string): Link | undefined {
-    const own = from === SERVER ? this.#ownLinks().get(to) : undefined;
-    if (own !== undefined) return own;
-    const [parent, child] = [this.#reported.get(from), this.#reported.get(to)];
-    const [byParent, byChild] = [parent?.children.get(to), child?.parents.get(from)];
-    const isChildFresh = this.#isFresh(child);
-    if (byParent !== undefined) {
-      if (isChildFresh && byChild?.up === false) return { ...down(byParent), lastErrorCode: byChild.lastErrorCode };
-      return this.#isFresh(parent) ? byParent : down(byParent);
-    }
-    if (byChild === undefined || child === undefined) return undefined;
-    const isOutdated = from === SERVER || (parent?.atMs ?? 0) > child.atMs;
-    return isChildFresh && !isOutdated ? byChild : down(byChild);
+    const link = this.#byReports(from, to);
+    if (link === undefined || from === SERVER) return link;
+    const heard = this.#whoIsHeard();
+    const [byParent, byChild] = [heard.has(from), heard.has(to) && this.#reported.get(to)?.parents.has(from) === true];
+    if (!byParent && !byChild) return { ...link, ...UNKNOWN, behind: this.#topmostUnheard(from, heard) };
+    return link.state === 'unknown' ? { ...link, behind: from } : link;
   }
 
   /** Every link that either end has reported. */
   all(): Link[] {
+    return this.#ends()
+      .map(([from, to]) => this.find(from, to))
+      .filter((link) => link !== undefined);
+  }
+
+  /** Whether a node is linked to the server, directly or through relays. */
+  liveness({ id, role, state }: Node): Liveness {
+    const heard = this.#whoIsHeard();
+    if (role === 'server' || (state === 'active' && heard.has(id))) return { live: 'online', behind: null };
+    const topmost = state === 'active' ? this.#topmostUnheard(id, heard) : id;
+    return topmost === id ? { live: 'offline', behind: null } : { live: 'unknown', behind: topmost };
+  }
+
+  /**
+   * A link is down when a fresh report of either end says so: a relay that died cannot report it. It is up when one
+   * says so, unless the parent has reported since without the link: then the parent has restarted.
+   */
+  #byReports(from: string, to: string): Link | undefined {
+    const own = from === SERVER ? this.#ownLinks().get(to) : undefined;
+    if (own !== undefined) return own;
+    const [parent, child] = [this.#reported.get(from), this.#reported.get(to)];
+    const [byParent, byChild] = [parent?.children.get(to), child?.parents.get(from)];
+    const link = byParent ?? byChild;
+    if (link === undefined) return undefined;
+    const [isParentFresh, isChildFresh] = [this.#isFresh(parent), this.#isFresh(child)];
+    if (isChildFresh && byChild?.state === 'down') return { ...link, ...DOWN, lastErrorCode: byChild.lastErrorCode };
+    if (isParentFresh && byParent !== undefined) return byParent;
+    const isOutdated = from === SERVER || (isParentFresh && (parent?.atMs ?? 0) > (child?.atMs ?? 0));
+    if (isOutdated) return { ...link, ...DOWN };
+    return isChildFresh && byChild !== undefined ? byChild : { ...link, ...UNKNOWN };
+  }
+
+  /** The nodes to which links lead that are up, from the server downwards. */
+  #whoIsHeard(): ReadonlySet<string> {
+    const now = this.#clocks.monotonic();
+    const own = this.#ownLinks();
+    if (this.#heard !== undefined && this.#heard.own === own && now - this.#heard.atMs < HEARD_KEPT_MS) {
+      return this.#heard.nodes;
+    }
+    const below = Map.groupBy(this.#ends(), ([from]) => from);
+    const nodes = new Set<string>();
+    const queue = [SERVER];
+    for (const from of queue) {
+      for (const [, to] of below.get(from) ?? []) {
+        if (nodes.has(to) || this.#byReports(from, to)?.state !== 'up') continue;
+        nodes.add(to);
+        queue.push(to);
+      }
+    }
+    this.#heard = { own, atMs: now, nodes };
+    return nodes;
+  }
+
+  /** The node itself, or the highest above it, by preferred parents, that is not heard. */
+  #topmostUnheard(id: string, heard: ReadonlySet<string>): string {
+    const seen = new Set<string>();
+    for (let at = id; ;) {
+      seen.add(at);
+      const parents = (this.#nodes.get(at)?.parents ?? []).map(({ node }) => routeName({ nodes: this.#nodes }, node));
+      if (parents.some((parent) => parent === SERVER || heard.has(parent))) return at;
+      const next = parents.find((parent) => !seen.has(parent));
+      if (next === undefined) return at;
+      at = next;
+    }
+  }
+
+  /** The ends of every link that either end has reported. */
+  #ends(): [string, string][] {
     const ends: [string, string][] = [];
     for (const [id, { children, parents }] of this.#reported) {
       for (const child of children.keys()) ends.push([id, child]);
@@ -77,7 +157,7 @@ export class LinkTable {
     for (const child of this.#ownLinks().keys()) {
       if (this.#reported.get(child)?.parents.has(SERVER) !== true) ends.push([SERVER, child]);
     }
-    return ends.map(([from, to]) => this.find(from, to)).filter((link) => link !== undefined);
+    return ends;
   }
 
   #seenAtMs(seenAt: number): number {
@@ -89,8 +169,10 @@ export class LinkTable {
   }
 }
 
-function down(link: Link): Link {
-  return { ...link, up: false, roundTripMs: null };
+/** Changes when a link of a report does. */
+function statesOf({ children, parents }: Reported): string {
+  const text = (links: ReadonlyMap<string, Link>) => [...links].map(([peer, { state }]) => `${peer} ${state}`).join();
+  return `${text(children)};${text(parents)}`;
 }
 
 /** The links that a node reports to its parents, or to its children, keyed by the peer. */
@@ -122,7 +204,8 @@ function toLink(report: StoredLinkReport, { from, to }: Pick<Link, 'from' | 'to'
   return {
     from,
     to,
-    up,
+    state: up ? 'up' : 'down',
+    behind: null,
     // A report says 0 until a round trip has been measured.
     roundTripMs: up && report.roundTripMs !== undefined && report.roundTripMs > 0 ? report.roundTripMs : null,
     bytesDown: Number((isParentSide ? report.bytesOut : report.bytesIn) ?? 0),
@@ -141,7 +224,8 @@ export function ownLinks(statuses: readonly LinkStatus[]): ReadonlyMap<string, L
     links.set(status.peer, {
       from: SERVER,
       to: status.peer,
-      up: status.up,
+      state: status.up ? 'up' : 'down',
+      behind: null,
       roundTripMs: status.roundTripMs ?? null,
       bytesDown: status.bytesOut,
       bytesUp: status.bytesIn,

@@ -20,53 +20,61 @@ const toChild = (peer: string, up = true) => ({ peer, relation: 'child', up, dia
 const child = (agoMs: number, up = true) => node('web-1', 'tentacle', agoMs, [toParent('eu', up)]);
 const relay = (agoMs: number, links: object[]) => node('eu', 'relay', agoMs, links);
 
-function link(nodes: readonly Node[], own: readonly LinkStatus[] = [], from = 'eu', to = 'web-1') {
+function link(nodes: readonly Node[], own: readonly LinkStatus[] = [ownLink('eu')], from = 'eu', to = 'web-1') {
   return topologyOf(nodes, { own, now }).link(from, to);
 }
 
 describe('a link', () => {
   it('has the state that its parent reports', () => {
-    expect(link([relay(1_000, [toChild('web-1')]), child(2_000)])).toMatchObject({ up: true, roundTripMs: 2 });
-    expect(link([relay(1_000, [toChild('web-1', false)]), child(2_000)])).toMatchObject({ up: false });
+    expect(link([relay(1_000, [toChild('web-1')]), child(2_000)])).toMatchObject({ state: 'up', roundTripMs: 2 });
+    expect(link([relay(1_000, [toChild('web-1', false)]), child(2_000)])).toMatchObject({ state: 'down' });
   });
 
   it('is down when its child now reports so: its parent may be dead', () => {
     expect(link([relay(4_000, [toChild('web-1')]), child(1_000, false)])).toMatchObject({
-      up: false,
+      state: 'down',
       roundTripMs: null,
     });
   });
 
   it('has the state that its child reports while its parent has not reported since', () => {
-    expect(link([relay(4_000, []), child(1_000)])).toMatchObject({ up: true, roundTripMs: 3 });
-    expect(link([child(1_000)])).toMatchObject({ up: true });
+    expect(link([relay(4_000, []), child(1_000)])).toMatchObject({ state: 'up', roundTripMs: 3 });
+    expect(link([child(1_000)])).toMatchObject({ state: 'up' });
   });
 
   it('is down when its parent has reported since without the link: the parent has restarted', () => {
-    expect(link([relay(1_000, []), child(4_000)])).toMatchObject({ up: false, roundTripMs: null });
+    expect(link([relay(1_000, []), child(4_000)])).toMatchObject({ state: 'down', roundTripMs: null });
   });
 
-  it('is down when its reports are old', () => {
-    expect(link([relay(60_000, [toChild('web-1')])])).toMatchObject({ up: false, roundTripMs: null });
-    expect(link([child(60_000)])).toMatchObject({ up: false, roundTripMs: null });
+  it('is unknown when its reports are old', () => {
+    const unknown = { state: 'unknown', behind: 'eu', roundTripMs: null };
+    expect(link([relay(60_000, [toChild('web-1')])])).toMatchObject(unknown);
+    expect(link([child(60_000)])).toMatchObject(unknown);
+  });
+
+  it('has the state that its child reports by another path, when its parent is not heard any more', () => {
+    const other = node('eu-2', 'relay', 1_000, [toChild('web-1')]);
+    const own = [ownLink('eu', { up: false }), ownLink('eu-2')];
+    expect(link([relay(20_000, [toChild('web-1')]), other, child(1_000, false)], own)).toMatchObject({ state: 'down' });
   });
 
   it('does not get old when the clock of the machine is set, whatever is applied anew', () => {
     let wallMs = now;
     const topology = new LiveTopology({ wall: () => wallMs, monotonic: () => 1_000 });
+    topology.followLinks({ links: () => [ownLink('eu')], onLinksChanged: () => () => undefined });
     const nodes = [relay(1_000, [toChild('web-1')]), child(2_000)];
     topology.apply({ nodes, routes: new Map() });
     for (const byMs of [3_600_000, -3_600_000]) {
       wallMs = now + byMs;
       topology.apply({ nodes, routes: new Map() });
-      expect(topology.link('eu', 'web-1')).toMatchObject({ up: true });
+      expect(topology.link('eu', 'web-1')).toMatchObject({ state: 'up' });
     }
   });
 
   it('to the server is up only when this server has it, whatever the child reported to the previous process', () => {
     const eu = node('eu', 'relay', 1_000, [toParent('server')]);
-    expect(link([eu], [], 'server', 'eu')).toMatchObject({ up: false });
-    expect(link([eu], [ownLink('eu')], 'server', 'eu')).toMatchObject({ up: true });
+    expect(link([eu], [], 'server', 'eu')).toMatchObject({ state: 'down' });
+    expect(link([eu], [ownLink('eu')], 'server', 'eu')).toMatchObject({ state: 'up' });
   });
 
   it('starts at `server`, also when its child names a server node', () => {
@@ -76,7 +84,7 @@ describe('a link', () => {
       [server, eu],
       [eu, server],
     ]) {
-      expect(link(nodes, [], 'server', 'eu')).toMatchObject({ from: 'server', to: 'eu', up: false });
+      expect(link(nodes, [], 'server', 'eu')).toMatchObject({ from: 'server', to: 'eu', state: 'down' });
       expect(topologyOf(nodes, { now }).links()).toHaveLength(1);
     }
   });
@@ -90,6 +98,86 @@ describe('a link', () => {
     topology.apply({ nodes: [node('web-1', 'tentacle', 400, [])], routes: new Map() });
     expect(listed()).toEqual(['server>eu']);
   });
+});
+
+describe('behind a relay that died', () => {
+  /** server - eu - eu-pci - web-1, and eu - mirror-eu; eu's last reports are still fresh. */
+  const nodes = [
+    nodeOf('server-1', 'server', []),
+    nodeOf('eu', 'relay', ['server'], seen([toChild('eu-pci'), toChild('mirror-eu')])),
+    nodeOf('eu-pci', 'relay', ['eu'], seen([toParent('eu'), toChild('web-1')])),
+    nodeOf('mirror-eu', 'mirror', ['eu'], seen([toParent('eu')])),
+    nodeOf('web-1', 'tentacle', ['eu-pci'], seen([toParent('eu-pci')])),
+  ];
+
+  function seen(links: object[]): Partial<Node> {
+    return { report: { links }, lastSeenAt: now - 1_000 };
+  }
+
+  const summary = (own: readonly LinkStatus[]) => {
+    const topology = topologyOf(nodes, { own, now });
+    return {
+      links: topology.links().map(({ from, to, state, behind }) => [`${from}>${to}`, state, behind]),
+      nodes: nodes.map((each) => {
+        const { live, behind } = topology.liveness(each);
+        return [each.id, live, behind];
+      }),
+    };
+  };
+
+  it('everything is unknown, and only its own link is down', () => {
+    const { links, nodes: live } = summary([ownLink('eu', { up: false })]);
+    expect(links.toSorted()).toEqual([
+      ['eu-pci>web-1', 'unknown', 'eu'],
+      ['eu>eu-pci', 'unknown', 'eu'],
+      ['eu>mirror-eu', 'unknown', 'eu'],
+      ['server>eu', 'down', null],
+    ]);
+    expect(live).toEqual([
+      ['server-1', 'online', null],
+      ['eu', 'offline', null],
+      ['eu-pci', 'unknown', 'eu'],
+      ['mirror-eu', 'unknown', 'eu'],
+      ['web-1', 'unknown', 'eu'],
+    ]);
+  });
+
+  it('everything is back as soon as its link is', () => {
+    const { links, nodes: live } = summary([ownLink('eu')]);
+    expect(links.map(([, state]) => state)).toEqual(['up', 'up', 'up', 'up']);
+    expect(live.map(([, state]) => state)).toEqual(['online', 'online', 'online', 'online', 'online']);
+  });
+});
+
+it('in any tree, a cut link is down when all above it are up, and what is behind it is unknown, behind its child', () => {
+  const parentOf = (index: number, pick: number) => (index === 0 ? -1 : pick % (index + 1)) - (index === 0 ? 0 : 1);
+  const name = (index: number) => (index < 0 ? 'server' : `r-${index}`);
+  const relays = fc.array(fc.record({ pick: fc.nat(), cut: fc.boolean() }), { minLength: 1, maxLength: 12 });
+  fc.assert(
+    fc.property(relays, (drawn) => {
+      const parents = drawn.map(({ pick }, index) => parentOf(index, pick));
+      const childrenOf = (index: number) => drawn.keys().filter((child) => parents[child] === index);
+      const nodes = drawn.map((_, index) => {
+        const links = [...childrenOf(index)].map((child) => toChild(name(child), !drawn[child]!.cut));
+        return nodeOf(name(index), 'relay', [name(parents[index]!)], { report: { links }, lastSeenAt: now - 1_000 });
+      });
+      const own = [...childrenOf(-1)].map((child) => ownLink(name(child), { up: !drawn[child]!.cut }));
+      const topology = topologyOf(nodes, { own, now });
+      /** The highest cut above, if any. */
+      const cutAbove = (index: number): number | undefined => {
+        if (index < 0) return undefined;
+        return cutAbove(parents[index]!) ?? (drawn[index]!.cut ? index : undefined);
+      };
+      for (const [index, { cut }] of drawn.entries()) {
+        const behind = cutAbove(parents[index]!);
+        const expected =
+          behind === undefined
+            ? { state: cut ? 'down' : 'up', behind: null }
+            : { state: 'unknown', behind: name(behind) };
+        expect(topology.link(name(parents[index]!), name(index))).toMatchObject(expected);
+      }
+    }),
+  );
 });
 
 async function opened(): Promise<{ store: Store; topology: LiveTopology }> {

@@ -8,7 +8,7 @@ import type { MeshChange } from '../store/changes.ts';
 import type { Node } from '../store/nodes/nodes.ts';
 import type { Store } from '../store/store.ts';
 import { LinkTable, ownLinks } from './links.ts';
-import type { Link, Topology } from './topology.ts';
+import type { Link, Liveness, Topology } from './topology.ts';
 
 /** How often the round trips of this server's own links are read; a link that goes up or down is known at once. */
 const OWN_LINKS_KEPT_MS = 1_000;
@@ -38,7 +38,7 @@ export class LiveTopology implements Topology {
   /** Starts empty; `openLiveTopology` fills it from a store. */
   constructor(clocks: Clocks = CLOCKS) {
     this.#clocks = clocks;
-    this.#links = new LinkTable(() => this.#ownLinks(), clocks);
+    this.#links = new LinkTable(this.#nodes, () => this.#ownLinks(), clocks);
   }
 
   get nodes(): ReadonlyMap<string, Node> {
@@ -63,6 +63,11 @@ export class LiveTopology implements Topology {
     return this.#links.all();
   }
 
+  /** Whether a node is linked to the server now. */
+  liveness(node: Node): Liveness {
+    return this.#links.liveness(node);
+  }
+
   /** Applies the rows that a commit has changed and notifies the subscribers. */
   apply({ nodes, routes }: MeshChange): void {
     let structural = false;
@@ -71,7 +76,7 @@ export class LiveTopology implements Topology {
       this.#nodes.set(node.id, node);
     }
     const isServerNew = structural && nodes.some(({ role }) => role === 'server');
-    for (const node of isServerNew ? this.#nodes.values() : nodes) this.#links.take(node, this.#nodes);
+    for (const node of isServerNew ? this.#nodes.values() : nodes) this.#links.take(node);
     for (const [machine, own] of routes) {
       if (own === undefined) this.#routes.delete(machine);
       else this.#routes.set(machine, own);

@@ -56,7 +56,7 @@ function shouldTry(
   const ageMs = now - desired.setAt;
   if (ageMs < DIAL_TRY_MS) return true;
   const link = topology.link(routeName(topology, parent), id);
-  if (link?.up === true) return link.address === address;
+  if (link?.state === 'up') return link.address === address;
   return Math.floor(ageMs / DIAL_TRY_MS) % 2 === 0;
 }
 
@@ -107,6 +107,6 @@ function hasApplied(node: Node, desired: DesiredParents, topology: Topology): bo
     const before = node.parents.find((each) => each.node === parent)?.dialAddress ?? null;
     if (dialAddress === null || before === null || before === dialAddress) return true;
     const link = topology.link(parent, node.id);
-    return link?.up === true && link.address === dialAddress;
+    return link?.state === 'up' && link.address === dialAddress;
   });
 }

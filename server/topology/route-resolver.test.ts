@@ -167,7 +167,7 @@ describe('the paths of a machine', () => {
   });
 });
 
-it('in any mesh, the order is up or unknown, then down, then unusable, and each path is listed once', () => {
+it('in any mesh, the order is up, then unknown, then down, then unusable, and each path is listed once', () => {
   const relay = fc.record({ parents: fc.array(fc.nat(7), { maxLength: 3 }), up: fc.boolean(), revoked: fc.boolean() });
   const route = fc.oneof(
     fc.constant(auto),
@@ -199,7 +199,7 @@ it('in any mesh, the order is up or unknown, then down, then unusable, and each 
         );
         const topology = topologyOf([...nodes, machine], { now, own: [ownLink('r-0')], routes: { 'web-1': own } });
         const { paths } = createRouteResolver(topology).resolve('web-1');
-        const ranks = paths.map(({ state }) => ({ up: 0, unknown: 0, down: 1, unusable: 2 })[state]);
+        const ranks = paths.map(({ state }) => ({ up: 0, unknown: 1, down: 2, unusable: 3 })[state]);
         expect(ranks).toEqual(ranks.toSorted());
         expect(new Set(paths.map(({ relays: each }) => each.join())).size).toBe(paths.length);
         for (const { state, reason } of paths) expect(reason === null).toBe(state === 'up');

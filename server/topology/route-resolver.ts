@@ -35,8 +35,8 @@ export interface RouteResolver {
   fell(id: string, relays: Relays): void;
 }
 
-/** Usable paths come before those that are down. No path is left out: one that is down may be up when it is tried. */
-const RANKS: Readonly<Record<PathState, number>> = { up: 0, unknown: 0, down: 1, unusable: 2 };
+/** What is known to work comes first. No path is left out: one that is down may be up when it is tried. */
+const RANKS: Readonly<Record<PathState, number>> = { up: 0, unknown: 1, down: 2, unusable: 3 };
 
 /** For how many machines the resolver remembers which path `auto` took. */
 const MOST_REMEMBERED = 5_000;
@@ -125,11 +125,12 @@ function stateOf(relays: Relays, node: string | undefined, topology: Topology): 
   let from = SERVER;
   for (const to of node === undefined ? relays : [...relays, node]) {
     const link = topology.link(from, to);
-    if (link?.up === false) {
+    if (link?.state === 'down') {
       const because = link.lastErrorCode === null ? '' : ` (${link.lastErrorCode})`;
       return { state: 'down', reason: `the link from ${from} to ${to} is down${because}` };
     }
     if (link === undefined) unknown ??= `no node has reported a link from ${from} to ${to}`;
+    if (link?.state === 'unknown') unknown ??= `nobody reports the link from ${from} to ${to} now`;
     from = to;
   }
   return unknown === undefined ? { state: 'up', reason: null } : { state: 'unknown', reason: unknown };

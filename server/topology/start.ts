@@ -4,6 +4,7 @@
 //   watch.ts, reports.ts                        the service that nodes report to
 //   desired-parents.ts, reparent.ts             moving nodes to other parents
 //   reconcile.ts                                the reconcile loop
+//   outages.ts                                  events of links and nodes that go and come
 import type { IdentityStore } from '../../certs/identity.ts';
 import type { Logger } from '../../lib/telemetry/log.ts';
 import type { Mesh } from '../../mesh/types.ts';
@@ -15,6 +16,7 @@ import { markApplied, parentsAssignments } from './reparent.ts';
 import type { LiveTopology } from './live.ts';
 import { setParents, type NewParentInput } from './desired-parents.ts';
 import { ReconcileLoop } from './reconcile.ts';
+import { OutageRecorder } from './outages.ts';
 import { peerDenial } from './reports.ts';
 import { dialsOf, WatchService, type AwaitedNode, type FindSources } from './watch.ts';
 
@@ -63,6 +65,7 @@ export async function startTopology<Join extends AwaitedNode>(deps: TopologyDeps
     joins.attempt(pending);
   }, log);
   const recording = recordDenials(deps);
+  const stopOutages = new OutageRecorder({ store, topology }).start(log);
   mesh.listen('topology', (stream) => watch.accept(stream));
   const unsubscribe = topology.onChange(({ structural }) => {
     if (structural) loop.soon();
@@ -73,6 +76,7 @@ export async function startTopology<Join extends AwaitedNode>(deps: TopologyDeps
     async stop() {
       unsubscribe();
       loop.stop();
+      await stopOutages();
       await watch.stop();
       await recording.stop();
     },

@@ -1,5 +1,6 @@
 // The topology of the mesh as the server knows it: which nodes exist, who is whose parent, which links are up now.
 import type { LinkReport } from '../../proto/gen/isthmus/topology/v1/LinkReport.ts';
+import type { LinkState, NodeLiveness } from '../../contract/mesh.ts';
 import { SERVER } from '../store/nodes/parents.ts';
 import type { Node } from '../store/nodes/nodes.ts';
 
@@ -7,7 +8,10 @@ export interface Link {
   /** The parent side; 'server' for a server node. */
   readonly from: string;
   readonly to: string;
-  readonly up: boolean;
+  /** `unknown` when nobody whom the server hears reports it. */
+  readonly state: LinkState;
+  /** Of a link whose state is unknown: the node next to the server that is not heard, or not heard lately. */
+  readonly behind: string | null;
   readonly roundTripMs: number | null;
   /** Bytes to the child (down) and from it (up) since the reporting process started. */
   readonly bytesDown: number;
@@ -23,6 +27,13 @@ export interface Topology {
   /** The present state of the link from a parent ('server' or a relay) to its child, if it was ever reported. */
   link(from: string, to: string): Link | undefined;
   links(): Link[];
+}
+
+/** Whether a node is linked to the server now, directly or through relays. */
+export interface Liveness {
+  readonly live: NodeLiveness;
+  /** Of a node whose liveness is unknown: the node above it that is offline. */
+  readonly behind: string | null;
 }
 
 /** The name of a parent in routes: every server node is 'server'. */

@@ -177,13 +177,13 @@ const anything = {
     sizeBytes: 1,
     bytesUp: 0,
     bytesDown: 0,
-    up: true,
     disabled: false,
     stream: 'stdout',
   },
   ...{
     from: hostile,
     to: hostile,
+    state: hostile,
     dialledBy: 'child',
     lastErrorCode: hostile,
     ticket: hostile,
@@ -370,7 +370,7 @@ it('trace shows the first hop that fails, and exits 1', async () => {
   const down = {
     from: 'eu',
     to: 'eu-pci',
-    up: false,
+    state: 'down',
     dialledBy: 'child',
     lastErrorCode: 'LINK_TIMEOUT',
     bytesDown: 0,
@@ -404,7 +404,7 @@ it('trace shows the first hop that fails, and exits 1', async () => {
 
 it('a pending join is no fault of the mesh', async () => {
   const api = await startFakeApi();
-  const link = { from: 'server', to: 'eu', up: false, dialledBy: 'parent', bytesDown: 0, bytesUp: 0 };
+  const link = { from: 'server', to: 'eu', state: 'down', behind: null, dialledBy: 'parent', bytesDown: 0, bytesUp: 0 };
   const waits = { ...link, childState: 'pending' };
   api.on('GET /api/v1/nodes', (_request, response) => json(response, { items: [] }));
   api.on('GET /api/v1/mesh', (_request, response) => json(response, { nodes: [], links: [waits] }));
@@ -417,6 +417,33 @@ it('a pending join is no fault of the mesh', async () => {
   const lost = await isthmus([...api.args, 'mesh', 'status']);
   expect(lost.code).toBe(1);
   expect(lost.err).toContain('down: server - eu (CHECK_FAILED)');
+});
+
+it('a dead relay is down, and what is behind it unknown', async () => {
+  const api = await startFakeApi();
+  const both = { childState: 'active', dialledBy: 'parent', bytesDown: 0, bytesUp: 0 };
+  const links = [
+    { ...both, from: 'server', to: 'eu', state: 'down', behind: null },
+    { ...both, from: 'eu', to: 'eu-1', state: 'unknown', behind: 'eu' },
+  ];
+  const node = {
+    id: 'eu-1',
+    role: 'tentacle',
+    site: 'eu',
+    state: 'active',
+    live: 'unknown',
+    behind: 'eu',
+    clone: null,
+  };
+  api.on('GET /api/v1/nodes', (_request, response) => json(response, { items: [] }));
+  api.on('GET /api/v1/mesh', (_request, response) => json(response, { nodes: [node], links }));
+  const { code, out, err } = await isthmus([...api.args, 'mesh', 'status']);
+  expect(code).toBe(1);
+  expect(out).toMatch(/server +eu +down /);
+  expect(out).toMatch(/eu +eu-1 +unknown behind eu /);
+  expect(out).toMatch(/eu-1 +tentacle +eu +unknown behind eu /);
+  expect(out).not.toMatch(/DOWN/);
+  expect(err).toContain('down: server - eu; unknown: 1 (CHECK_FAILED)');
 });
 
 it('the log of a component is escaped too', async () => {

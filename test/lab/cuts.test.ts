@@ -51,8 +51,8 @@ describe.skipIf(lacks('root', 'namespaces', 'iproute', 'gcc', 'tun'))('lines cut
   const open = labOfThisFile(shape, { limits });
 
   const isUp = async (node: string): Promise<boolean> => {
-    const { links } = await open.world.api.get<{ links: { to: string; up: boolean }[] }>('mesh');
-    return links.some(({ to, up }) => to === node && up);
+    const { links } = await open.world.api.get<{ links: { to: string; state: string }[] }>('mesh');
+    return links.some(({ to, state }) => to === node && state === 'up');
   };
 
   /** Deploys, and cuts each line when the machine behind it has reached the stage. */

@@ -20,12 +20,12 @@ describe.skipIf(lacks('root', 'namespaces', 'iproute', 'gcc', 'tun'))('300 ms, 5
     const { lab, world, project, witness } = open;
     const release = await project.release(bodyBytes);
     const linkOfUs = async (): Promise<unknown> => {
-      const { links } = await world.api.get<{ links: { to: string; up: boolean }[] }>('mesh');
+      const { links } = await world.api.get<{ links: { to: string; state: string }[] }>('mesh');
       return links.find(({ to }) => to === 'us');
     };
     const losses = async (): Promise<number> => (await world.log('us', Infinity)).split('link lost').length - 1;
     const before = await losses();
-    expect(await linkOfUs()).toMatchObject({ up: true });
+    expect(await linkOfUs()).toMatchObject({ state: 'up' });
     await lab.shape('wan-us', poor);
     try {
       const id = await project.deploy(release, limitMs / 1000);
@@ -48,7 +48,7 @@ describe.skipIf(lacks('root', 'namespaces', 'iproute', 'gcc', 'tun'))('300 ms, 5
       let ended = false;
       const task = world.api.ended(id, limitMs + minuteMs).finally(() => (ended = true));
       while (!ended) {
-        expect(await linkOfUs()).toMatchObject({ up: true });
+        expect(await linkOfUs()).toMatchObject({ state: 'up' });
         await Promise.race([task, new Promise((resolve) => setTimeout(resolve, 500))]);
       }
       await project.arrived(await task, release);

@@ -43,6 +43,7 @@ const running = [
   'lease.renewal',
   'links.listener',
   'node.report',
+  'outages.record',
   'output.orphans',
   'reports.write',
   'task.claim',

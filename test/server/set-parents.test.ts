@@ -98,7 +98,7 @@ describe('other parents', () => {
 
   async function linksTo(id: string): Promise<string[]> {
     const { links } = await world.api.get<Mesh>('mesh');
-    return links.flatMap(({ from, to, up }) => (to === id && up ? [from] : [])).toSorted();
+    return links.flatMap(({ from, to, state }) => (to === id && state === 'up' ? [from] : [])).toSorted();
   }
 
   it('are moved to by one command, with the routes that follow them, under a script that streams on', async () => {

@@ -48,7 +48,7 @@ describe('a machine with two parents', () => {
   });
 
   interface MeshView {
-    readonly links: readonly { from: string; to: string; up: boolean; dialledBy: string }[];
+    readonly links: readonly { from: string; to: string; state: string; dialledBy: string }[];
   }
 
   /** A task from its request to its end. */
@@ -120,8 +120,8 @@ describe('a machine with two parents', () => {
     async (machine, dialling, dialled) => {
       const { links } = await world.api.get<MeshView>('mesh');
       const to = (relay: string) => links.find((link) => link.from === relay && link.to === machine);
-      expect(to(dialling)).toMatchObject({ up: true, dialledBy: 'parent' });
-      expect(to(dialled)).toMatchObject({ up: true, dialledBy: 'child' });
+      expect(to(dialling)).toMatchObject({ state: 'up', dialledBy: 'parent' });
+      expect(to(dialled)).toMatchObject({ state: 'up', dialledBy: 'child' });
       const config = await readFile(join(world.dataDir(machine), 'config.yaml'), 'utf8');
       expect(config).toMatch(new RegExp(`- node: ${dialled}\\n    address: `));
       expect(config).not.toMatch(new RegExp(`- node: ${dialling}\\n    address: `));
@@ -144,7 +144,7 @@ describe('a machine with two parents', () => {
     const task = await ran('scripts', { body: 'echo here', machines: ['web-1'] });
     expect(task).toMatchObject({ state: 'succeeded' });
     const { links } = await world.api.get<MeshView>('mesh');
-    expect(links.find(({ from, to }) => from === 'server' && to === 'eu-a')).toMatchObject({ up: false });
+    expect(links.find(({ from, to }) => from === 'server' && to === 'eu-a')).toMatchObject({ state: 'down' });
     await world.start('eu-a');
     await world.linked();
   });

@@ -238,7 +238,7 @@ export class WholeMesh {
       async () => {
         const { links } = await this.api.ask('GET', '/mesh');
         const down = ids.filter(
-          (id) => !(links as { to: string; up: boolean }[]).some((link) => link.to === id && link.up),
+          (id) => !(links as { to: string; state: string }[]).some((link) => link.to === id && link.state === 'up'),
         );
         if (down.length > 0) throw new Error(`not linked: ${down.join(', ')}: ${JSON.stringify(links)}`);
         return true;

@@ -390,6 +390,15 @@ export function storeBehaviour(dialect: string, open: () => Promise<Store>): voi
       expect(items.filter(({ data }) => data['moreNotRecorded'] === true).map(({ seq }) => seq)).toEqual([30]);
     });
 
+    it('keep an outage until it is over', async () => {
+      const store = await open();
+      await store.outages.insert({ subject: 'eu>web-1', since: 5 });
+      await expect(store.outages.insert({ subject: 'eu>web-1', since: 6 })).rejects.toThrow();
+      expect(await store.outages.all()).toEqual([{ subject: 'eu>web-1', since: 5 }]);
+      await store.outages.delete('eu>web-1');
+      expect(await store.outages.all()).toEqual([]);
+    });
+
     it('let one reader advance a subscription', async () => {
       const store = await open();
       await store.subscriptions.add({ name: 'one', position: 0 });

@@ -58,7 +58,7 @@ export interface CreatedToken {
 
 interface MeshView {
   readonly nodes: readonly { readonly id: string; readonly lastSeenAt: number | null }[];
-  readonly links: readonly { readonly from: string; readonly to: string; readonly up: boolean }[];
+  readonly links: readonly { readonly from: string; readonly to: string; readonly state: string }[];
 }
 
 interface Started {
@@ -255,7 +255,7 @@ export class World {
         const seen = new Map(nodes.map(({ id, lastSeenAt }) => [id, lastSeenAt ?? 0]));
         const silent = ids.filter((id) => (seen.get(id) ?? 0) <= (this.#running.get(id)?.startedAtMs ?? 0));
         if (silent.length > 0) throw new Error(`not heard from: ${silent.join(', ')}`);
-        const up = links.flatMap((link) => (link.up ? [`${link.from}>${link.to}`] : []));
+        const up = links.flatMap((link) => (link.state === 'up' ? [`${link.from}>${link.to}`] : []));
         const down = wanted.filter((link) => !up.includes(link));
         if (down.length > 0) throw new Error(`not linked: ${down.join(', ')}`);
         return true;

@@ -15,9 +15,10 @@ import { IsthmusError } from '../../../contract/errors.ts';
 import { compareText } from '../../../lib/text/compare.ts';
 import { DAY_MS } from '../../../lib/time.ts';
 import type { Node } from '../../store/nodes/nodes.ts';
+import type { LiveTopology } from '../../topology/live.ts';
 import type { ResolvedPath } from '../../topology/route-resolver.ts';
-import { cloneView } from '../clone-view.ts';
 import type { Link, Topology } from '../../topology/topology.ts';
+import { cloneView } from '../clone-view.ts';
 import type { ApiContext, ApiInstance } from '../context.ts';
 
 export function meshRoutes(app: ApiInstance, context: ApiContext): void {
@@ -40,7 +41,9 @@ export function meshRoutes(app: ApiInstance, context: ApiContext): void {
       },
     },
     () => ({
-      nodes: [...topology.nodes.values()].map(toNodeView).sort((a, b) => compareText(a.id, b.id)),
+      nodes: [...topology.nodes.values()]
+        .map((node) => toNodeView(node, topology))
+        .sort((a, b) => compareText(a.id, b.id)),
       links: topology
         .links()
         .map((link) => toLinkView(link, topology))
@@ -130,10 +133,11 @@ function dispatchPaths({ services }: ApiContext, id: string): Paths {
   return paths;
 }
 
-function toNodeView(node: Node): MeshNode {
+function toNodeView(node: Node, topology: LiveTopology): MeshNode {
   const { id, role, site, state, lastSeenAt, softwareVersion } = node;
   const parents = node.parents.map((parent) => parent.node);
-  return { id, role, site, parents, state, lastSeenAt, softwareVersion, clone: cloneView(node) };
+  const now = topology.liveness(node);
+  return { id, role, site, parents, state, ...now, lastSeenAt, softwareVersion, clone: cloneView(node) };
 }
 
 function toLinkView(link: Link, { nodes }: Topology): MeshLink {

@@ -298,6 +298,7 @@ const TABLES: readonly TableSpec[] = [
     },
     key: ['api_key', 'key'],
   },
+  { name: 'outages', columns: { subject: 'text', since: 'int' }, key: ['subject'] },
   { name: 'event_subscriptions', columns: { name: 'text', position: 'int' }, key: ['name'] },
   {
     name: 'installed_releases',
