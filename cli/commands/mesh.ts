@@ -132,10 +132,13 @@ async function ping(cli: Cli, machine: string, times: number): Promise<void> {
     return roundTripsMs.map((trip) => `${pathTo}  ${milliseconds(trip)}`);
   });
   cli.show(body, () => lines.map(escapeText).join('\n'));
-  const failed = paths.find(({ error }) => error)?.error;
-  if (!failed) return;
-  throw new IsthmusError('CHECK_FAILED', `${machine} does not answer by one of its paths: ${failed.code}`, {
-    remedy: `See where it ends: isthmus mesh trace ${machine}.`,
+  const failures = paths.flatMap(({ error }) => error ?? []);
+  const [failed] = failures;
+  if (failed === undefined) return;
+  const which = failures.length === paths.length ? 'by any of its paths' : 'by one of its paths';
+  throw new IsthmusError('CHECK_FAILED', `${machine} does not answer ${which}: ${failed.code}`, {
+    hop: failed.hop,
+    remedy: `See where it ends: \`isthmus mesh trace ${machine}\`.`,
   });
 }
 
@@ -156,7 +159,7 @@ export function addMeshCommands(program: Command, cli: Cli): void {
 
   const pingCommand = group
     .command('ping <machine>')
-    .description('measure round trips to a machine, by each of its routes')
+    .description('measure round trips to a machine, by each of its routes; exit code 1 when one fails')
     .option('-c, --count <n>', 'how many', count, 4);
   examples(pingCommand, 'isthmus mesh ping eu-pci-1 -c 10').action((machine: string, options: { count: number }) =>
     ping(cli, machine, options.count),

@@ -1,15 +1,17 @@
 // Dispatch, trace and ping use the same paths in the same order, whatever routes a machine has.
 import { expect, it } from 'vitest';
+import { IsthmusError } from '../../contract/errors.ts';
 import type { MachineRoute } from '../../contract/machines.ts';
 import { createRouteResolver, dispatchRoutes } from '../../server/topology/route-resolver.ts';
 import { ownLink } from '../support/topology.ts';
 import { startApi, type TestApi } from './api.ts';
 
 /** Two relays below the server, and a machine below both: the second is nearer, and only the first is preferred. */
-async function site(): Promise<TestApi> {
+async function site(services: Parameters<typeof startApi>[0] = {}): Promise<TestApi> {
   const api = await startApi({
     trace: () => Promise.resolve([]),
     ping: () => Promise.resolve([1]),
+    ...services,
   });
   const createdAt = 1;
   const below = (...parents: string[]) => parents.map((node) => ({ node, dialAddress: null }));
@@ -79,6 +81,29 @@ it('trace shows the state, cost and reason of each path', async () => {
       reason: 'nobody reports the link from eu-b to web-1 now',
     },
   ]);
+});
+
+it.each([
+  ['one', ['eu-a']],
+  ['every', ['eu-a', 'eu-b']],
+])('ping answers the error of each path, when %s of them fails', async (_, failing) => {
+  const api = await site({
+    ping: (_machine, [relay = '']) =>
+      failing.includes(relay)
+        ? Promise.reject(new IsthmusError('UNREACHABLE', `no live link to ${relay}`, { hop: relay }))
+        : Promise.resolve([1]),
+  });
+  const { status, body } = await api.call('POST', '/api/v1/mesh/ping', { body: { machine: 'web-1' } });
+  expect(status).toBe(200);
+  const answer = (relay: string) =>
+    failing.includes(relay)
+      ? {
+          path: [relay],
+          roundTripsMs: [],
+          error: { code: 'UNREACHABLE', hop: relay, detail: `no live link to ${relay}` },
+        }
+      : { path: [relay], roundTripsMs: [1] };
+  expect(body['paths']).toMatchObject([answer('eu-b'), answer('eu-a')]);
 });
 
 it('reject a node that is revoked, relay or machine', async () => {

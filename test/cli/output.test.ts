@@ -402,6 +402,27 @@ it('trace shows the first hop that fails, and exits 1', async () => {
   expect(err).toContain('what to do: eu-pci dials this link (last error: LINK_TIMEOUT): check that both run');
 });
 
+it.each([
+  ['one', 'by one of its paths', [[1.5], []]],
+  ['every', 'by any of its paths', [[], []]],
+])('ping exits 1 when %s path fails', async (_, which, trips) => {
+  const api = await startFakeApi();
+  const error = { code: 'LINK_DOWN', detail: 'connection refused', hop: 'eu-b', remedy: 'Start it.' };
+  const paths = trips.map((roundTripsMs, at) => ({
+    path: [`eu-${at}`],
+    roundTripsMs,
+    ...(roundTripsMs.length > 0 ? {} : { error }),
+  }));
+  api.on('POST /api/v1/mesh/ping', (_request, response) => json(response, { paths }));
+  const { code, out, err } = await isthmus([...api.args, 'mesh', 'ping', 'web-1']);
+  expect(code).toBe(1);
+  expect(out.match(/FAILED LINK_DOWN: connection refused/g)).toHaveLength(
+    trips.filter(({ length }) => length === 0).length,
+  );
+  expect(err).toContain(`web-1 does not answer ${which}: LINK_DOWN (CHECK_FAILED at eu-b)`);
+  expect(err).toContain('`isthmus mesh trace web-1`');
+});
+
 it('a pending join is no fault of the mesh', async () => {
   const api = await startFakeApi();
   const link = { from: 'server', to: 'eu', state: 'down', behind: null, dialledBy: 'parent', bytesDown: 0, bytesUp: 0 };
