@@ -2,6 +2,9 @@
 import { Type } from 'typebox';
 import { addressSetting, linkTimeoutSetting } from '../lib/config/mesh-settings.ts';
 
+/** How often every machine is checked when the configuration does not say. */
+export const HEALTH_CHECK_INTERVAL_S = 300;
+
 export const serverConfigSchema = Type.Object(
   {
     mesh: Type.Object(
@@ -35,9 +38,9 @@ export const serverConfigSchema = Type.Object(
     ),
     healthCheckIntervalS: Type.Optional(
       Type.Integer({
-        minimum: 5,
+        minimum: 0,
         maximum: 604_800,
-        description: 'How often every machine is checked, in seconds; never without it.',
+        description: 'How often every machine is checked, in seconds; 300 without it, 0 for never.',
       }),
     ),
     cancelTimeoutS: Type.Optional(

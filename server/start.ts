@@ -42,6 +42,7 @@ import { EventSubscriptions } from './events/subscriptions.ts';
 import { createFeed, type Feed } from './packages/feed.ts';
 import { sourcesFinder, sourcesOf } from './packages/source-finder.ts';
 import { clearBackups } from './operations/clean-up.ts';
+import { HEALTH_CHECK_INTERVAL_S } from './config.ts';
 import { startHealthMonitor } from './health/monitor.ts';
 import { startRetention } from './operations/retention.ts';
 import { openStore } from './store/store.ts';
@@ -180,9 +181,9 @@ async function assemble(config: ServerConfig, log: Logger, teardown: Teardown): 
     cancelTimeoutS: config.cancelTimeoutS,
   });
   teardown.add(() => tasks.stop());
-  const intervalMs = (config.healthCheckIntervalS ?? 0) * 1000;
+  const intervalMs = (config.healthCheckIntervalS ?? HEALTH_CHECK_INTERVAL_S) * 1000;
   if (intervalMs > 0) {
-    const monitor = startHealthMonitor({ store, ...tasks.shared, log, intervalMs });
+    const monitor = startHealthMonitor({ store, topology, ...tasks.shared, log, intervalMs });
     teardown.add(() => monitor.stop());
   }
 

@@ -20,6 +20,11 @@ function sizeFact(machine: Machine, name: string): string {
   return value === undefined ? '-' : bytes(value);
 }
 
+function healthGroup({ health }: Machine): 'ill' | 'unknown' | 'well' {
+  if (health === 'unknown') return 'unknown';
+  return health === 'unhealthy' || health === 'unreachable' ? 'ill' : 'well';
+}
+
 /** Adds `health`. */
 export function addHealthCommands(program: Command, cli: Cli): void {
   const group = program.command('health').description('health of machines');
@@ -35,7 +40,9 @@ export function addHealthCommands(program: Command, cli: Cli): void {
 
   const show = group
     .command('show')
-    .description('what the last check found; exit code 1 when an enabled machine is not healthy');
+    .description(
+      'what the last check found; exit code 1 unless every machine that takes part is known and healthy, or has warnings',
+    );
   examples(show, 'isthmus health show', 'isthmus health show -o json').action(async () => {
     const machines = await (await cli.client()).list<Machine>('machines');
     const rows = machines.map((each) => [
@@ -51,10 +58,18 @@ export function addHealthCommands(program: Command, cli: Cli): void {
     cli.show(machines, () =>
       renderTable(['machine', 'checked', 'disk free', 'memory free', 'load', 'skew ms', 'health'], rows),
     );
-    const ill = machines.filter((each) => acceptsWork(each) && ['unhealthy', 'unreachable'].includes(each.health));
+    const { ill = [], unknown = [], well = [] } = Object.groupBy(machines.filter(acceptsWork), healthGroup);
+    const ids = (those: readonly Machine[]): string => those.map((each) => each.id).join(', ');
     if (ill.length > 0) {
-      throw new IsthmusError('CHECK_FAILED', `not healthy: ${ill.map((each) => each.id).join(', ')}`, {
+      const more = unknown.length === 0 ? '' : `; nothing is known of ${ids(unknown)}`;
+      throw new IsthmusError('CHECK_FAILED', `not healthy: ${ids(ill)}${more}`, {
         remedy: 'See which hop fails with `isthmus mesh trace MACHINE`.',
+      });
+    }
+    if (unknown.length > 0 || well.length === 0) {
+      const of = unknown.length === 0 ? 'any machine: none takes part' : ids(unknown);
+      throw new IsthmusError('CHECK_FAILED', `nothing is known of ${of}`, {
+        remedy: 'Check now with `isthmus health check`; `healthCheckIntervalS` of the server says how often it checks.',
       });
     }
   });

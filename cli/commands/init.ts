@@ -74,6 +74,7 @@ export function addInitCommand(program: Command, cli: Cli): void {
         `authority pin  ${created.pin}`,
         `nodes dial     ${created.meshAddress} (mesh.address in ${options.data}/config.yaml sets another)`,
         `API key        in ${options.data}/admin.key`,
+        `health checks  of every machine every 5 minutes (healthCheckIntervalS in that file sets another time)`,
         isNew
           ? `context        ${context}${context === usual ? '' : `, because ${usual} is another mesh's`}`
           : `context        ${context} is another mesh's and was left as it is: see \`isthmus login --help\``,

@@ -19,6 +19,7 @@ import { isEveryAddress, requireHostPort } from '../../lib/net/host-port.ts';
 import { createMasterKey } from '../../lib/secrets/seal.ts';
 import { reachableAt } from '../../mesh/link/reachable-address.ts';
 import { createApiKey } from '../access/api-keys.ts';
+import { HEALTH_CHECK_INTERVAL_S } from '../config.ts';
 import { clearFolders } from './clean-up.ts';
 import { openStore } from '../store/store.ts';
 import { SERVER } from '../store/nodes/parents.ts';
@@ -117,6 +118,7 @@ async function createServer(folder: string, settings: ServerSettings): Promise<I
   const config = stringify({
     mesh: { listen: meshListen, ...(meshAddress === undefined ? {} : { address: meshAddress }) },
     api: { listen: apiListen },
+    healthCheckIntervalS: HEALTH_CHECK_INTERVAL_S,
   });
   writeDurably(
     join(folder, 'config.yaml'),

@@ -28,6 +28,7 @@ describe('init', () => {
     expect(out).not.toContain(key);
     expect(await mode(join(folder, 'context.key'))).toBe(0o600);
     expect(JSON.parse(await readFile(context, 'utf8'))).toMatchObject({ server: 'http://127.0.0.1:8443' });
+    expect(await readFile(join(folder, 'server/config.yaml'), 'utf8')).toContain('healthCheckIntervalS: 300\n');
 
     const again = await isthmus(['--context', context, 'init', '--data', join(folder, 'server')]);
     expect(again.code).toBe(8);

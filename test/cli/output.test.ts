@@ -423,6 +423,28 @@ it.each([
   expect(err).toContain('`isthmus mesh trace web-1`');
 });
 
+it.each<[string, object[], number, string]>([
+  ['is healthy, or warns', [{ health: 'healthy' }, { health: 'warning' }], 0, ''],
+  ['is unknown', [{ health: 'healthy' }, { health: 'unknown' }], 1, 'nothing is known of web-1 (CHECK_FAILED)'],
+  [
+    'is unreachable',
+    [{ health: 'unreachable' }, { health: 'unknown' }],
+    1,
+    'not healthy: web-0; nothing is known of web-1',
+  ],
+  ['is disabled or revoked', [{ disabled: true }, { state: 'revoked' }], 1, 'nothing is known of any machine'],
+])('health show says by its exit code when a machine %s', async (_, given, expected, text) => {
+  const api = await startFakeApi();
+  const items = given.map((each, at) => ({
+    ...{ id: `web-${at}`, disabled: false, state: 'active', health: 'unknown', healthAt: null, healthReport: null },
+    ...each,
+  }));
+  api.on('GET /api/v1/machines', (_request, response) => json(response, { items }));
+  const { code, err } = await isthmus([...api.args, 'health', 'show']);
+  expect(code).toBe(expected);
+  expect(err).toContain(text);
+});
+
 it('a pending join is no fault of the mesh', async () => {
   const api = await startFakeApi();
   const link = { from: 'server', to: 'eu', state: 'down', behind: null, dialledBy: 'parent', bytesDown: 0, bytesUp: 0 };

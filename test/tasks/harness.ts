@@ -9,6 +9,7 @@ import { silentLogger } from '../../lib/telemetry/log.ts';
 import { createMasterKey, type Sealer } from '../../lib/secrets/seal.ts';
 import type { StepHandlerRegistry } from '../../server/deployments/steps/handler.ts';
 import { startHealthMonitor } from '../../server/health/monitor.ts';
+import { openLiveTopology, type LiveTopology } from '../../server/topology/live.ts';
 import type { Task } from '../../server/store/tasks/tasks.ts';
 import { openStore, type Store } from '../../server/store/store.ts';
 import { submitScript, type ScriptRequest } from '../../server/scripts/script-task.ts';
@@ -23,6 +24,7 @@ import { waitFor } from '../support/wait.ts';
 
 export interface Harness {
   readonly store: Store;
+  readonly topology: LiveTopology;
   readonly sealer: Sealer;
   readonly kinds: TaskKindRegistry;
   readonly steps: StepHandlerRegistry;
@@ -63,6 +65,7 @@ export async function startHarness(tunables: Tunables = {}, given: Given = {}): 
   const dataDir = await tempDir();
   const sealer = createMasterKey({ dataDir });
   const store = await openStore({ dataDir, log: silentLogger() });
+  const topology = await openLiveTopology(store);
   const ports = new Map<string, number>();
   const dialFake = dialFakes(() => ports);
   const steps = stepHandlers();
@@ -91,7 +94,7 @@ export async function startHarness(tunables: Tunables = {}, given: Given = {}): 
     });
     const intervalMs = given.healthCheckIntervalMs;
     if (intervalMs === undefined) return tasks;
-    const monitor = startHealthMonitor({ store, ...tasks.shared, log, intervalMs });
+    const monitor = startHealthMonitor({ store, topology, ...tasks.shared, log, intervalMs });
     return {
       ...tasks,
       get running() {
@@ -102,6 +105,7 @@ export async function startHarness(tunables: Tunables = {}, given: Given = {}): 
   };
   const harness: Harness = {
     store,
+    topology,
     sealer,
     kinds,
     steps,

@@ -3,6 +3,7 @@ import { expect, it } from 'vitest';
 import { submitHealthCheck } from '../../server/health/health-task.ts';
 import type { MachineHealth } from '../../server/health/judgement.ts';
 import { taskView } from '../../server/tasks/view.ts';
+import { ownLink } from '../support/topology.ts';
 import { waitFor } from '../support/wait.ts';
 import { actor, startHarness, type Harness } from './harness.ts';
 
@@ -120,4 +121,22 @@ it('checks every machine periodically', async () => {
   await fake.listen();
   await waitFor(async () => (await h.store.machines.get('web-1')).health === 'healthy');
   expect((await h.store.tasks.list({}, { limit: 10 })).items).toEqual([]);
+});
+
+it('checks a machine soon after it is linked for the first time, and again when an outage ends', async () => {
+  const h = await startHarness({}, { healthCheckIntervalMs: 20_000 });
+  const fake = await h.machine('web-1');
+  await fake.away();
+  h.topology.followLinks({ links: () => [ownLink('web-1')], onLinksChanged: () => () => undefined });
+  const report = () => h.store.transaction((tx) => tx.nodes.recordLastSeen('web-1', { lastSeenAt: Date.now() }));
+  const health = async () => (await h.store.machines.get('web-1')).health;
+  await waitFor(async () => {
+    await report();
+    return (await health()) === 'unreachable';
+  });
+  await fake.listen();
+  await waitFor(async () => {
+    await report();
+    return (await health()) === 'healthy';
+  });
 });
