@@ -1,4 +1,5 @@
-// Keeps secrets off the command line, and in files of their own. A command line would show them to others, in `ps` and the shell's history.
+// Keeps secrets off the command line, and in files of their own. A command line would show them to others, in `ps` and
+// the shell's history.
 import { rm, writeFile } from 'node:fs/promises';
 import { IsthmusError } from '../contract/errors.ts';
 

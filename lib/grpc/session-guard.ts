@@ -1,7 +1,7 @@
-// Ends an HTTP/2 session whose peer floods it or has fallen silent, on both sides alike. Node tells of some frames and of every byte of a call.
-// The other bytes of the connection are WINDOW_UPDATE, PRIORITY, frames of unknown types, padding, and what comes for
-// calls that have ended: an honest peer sends few of them. nghttp2 itself limits endless CONTINUATION, unanswered SETTINGS
-// and PINGs, and streams that are reset as fast as they open.
+// Ends an HTTP/2 session whose peer floods it or has fallen silent, on both sides alike. Node tells of some frames and
+// of every byte of a call. The other bytes of the connection are WINDOW_UPDATE, PRIORITY, frames of unknown types,
+// padding, and what comes for calls that have ended: an honest peer sends few of them. nghttp2 itself limits endless
+// CONTINUATION, unanswered SETTINGS and PINGs, and streams that are reset as fast as they open.
 import { subscribe } from 'node:diagnostics_channel';
 import { constants, type Http2Session, type Http2Stream } from 'node:http2';
 import type { Duplex } from 'node:stream';

@@ -20,7 +20,10 @@ const CODES: Readonly<Record<string, { readonly code: ErrorCode; readonly why: s
  */
 export const BACKLOG = 4096;
 
-/** Opens a port and returns its address; at `::` those of both families, or the one that there is. PORT_IN_USE, PORT_FORBIDDEN or ADDRESS_NOT_LOCAL, as `cannotListen`. */
+/**
+ * Opens a port and returns its address; at `::` for both families, or for the one that there is. PORT_IN_USE,
+ * PORT_FORBIDDEN or ADDRESS_NOT_LOCAL, as `cannotListen`.
+ */
 export async function listenAt(server: Server, host: string, port: number, field?: string): Promise<AddressInfo> {
   try {
     await open(server, host, port).catch((error: NodeJS.ErrnoException) => {

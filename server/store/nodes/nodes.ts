@@ -192,7 +192,10 @@ export class NodeRepository {
       .execute();
   }
 
-  /** Records the start that was admitted; none is denied any more, unless it comes again. Does not change the node's version. */
+  /**
+   * Records the start that was admitted; none is denied any more, unless it comes again. Does not change the node's
+   * version.
+   */
   async admitStart(id: string, nonce: string): Promise<void> {
     markChanged(this.#db, 'nodes', id);
     await this.#db

@@ -132,42 +132,29 @@ export class TokenRepository {
     return rows.map(toToken);
   }
 
-  /** Unused tokens of nodes that a parent dials, still valid at `now`, newest first: it corrects the earlier ones. */
-  async pendingDialled(now: number): Promise<JoinToken[]> {
-    const rows = await this.#db
-      .selectFrom('join_tokens')
-      .selectAll()
-      .where('used_at', 'is', null)
-      .where('expires_at', '>', now)
-      .orderBy('created_at', 'desc')
-      .orderBy('id', 'desc')
-      .execute();
-    return rows.map(toToken).filter(({ parents }) => parents.some(({ dialAddress }) => dialAddress !== null));
-  }
-
-  /** Unused tokens that are still valid at `now`, oldest first. */
+  /** Unused tokens that are still valid at `now`, newest first. */
   async open(now: number): Promise<JoinToken[]> {
-    const rows = await this.#db
-      .selectFrom('join_tokens')
-      .selectAll()
-      .where('used_at', 'is', null)
-      .where('expires_at', '>', now)
-      .orderBy('created_at')
-      .execute();
-    return rows.map(toToken);
+    return (await this.#open(now).execute()).map(toToken);
   }
 
-  /** Unused tokens for a node of this name, still valid at `now`, newest first. */
+  /** Those of nodes that a parent dials: the newest for a name corrects the earlier ones. */
+  async pendingDialled(now: number): Promise<JoinToken[]> {
+    return (await this.open(now)).filter(({ parents }) => parents.some(({ dialAddress }) => dialAddress !== null));
+  }
+
+  /** Those for a node of this name. */
   async openFor(name: string, now: number): Promise<JoinToken[]> {
-    const rows = await this.#db
+    return (await this.#open(now).where('name', '=', name).execute()).map(toToken);
+  }
+
+  #open(now: number) {
+    return this.#db
       .selectFrom('join_tokens')
       .selectAll()
-      .where('name', '=', name)
       .where('used_at', 'is', null)
       .where('expires_at', '>', now)
       .orderBy('created_at', 'desc')
-      .execute();
-    return rows.map(toToken);
+      .orderBy('id', 'desc');
   }
 
   /** Consumes the token; returns whether this call did. */
