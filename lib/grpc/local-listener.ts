@@ -6,9 +6,15 @@ import { randomBytes } from 'node:crypto';
 
 let opening: Promise<string> | undefined;
 
-/** The gRPC target of this process's local listener, opened at first use. It never keeps the process alive. */
+/**
+ * The gRPC target of this process's local listener, opened at first use. It never keeps the process alive. Rejects when
+ * the system has no descriptor left; the next call then tries again.
+ */
 export function localTarget(): Promise<string> {
-  opening ??= openListener();
+  opening ??= openListener().catch((thrown: unknown) => {
+    opening = undefined;
+    throw thrown;
+  });
   return opening;
 }
 
