@@ -13,9 +13,9 @@ import {
   realpathSync,
 } from 'node:fs';
 import type { Stats } from 'node:fs';
-import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { IsthmusError, type RemedyAction } from '../../contract/errors.ts';
+import { ownAccount } from '../own-account.ts';
 import { errnoOf } from './disk-space.ts';
 
 /** The operator's own file: it may be a link, as in a mounted configuration. */
@@ -104,10 +104,10 @@ function isLink(path: string): IsthmusError {
 }
 
 function checkAccess(path: string, { uid, mode }: Stats, forbidden: Forbidden): void {
-  const self = userInfo();
+  const self = ownAccount();
   if (uid !== self.uid && uid !== 0) {
-    const action = { code: 'SET_OWNER', arguments: { path, owner: self.username } } as const;
-    throw unsafe(`${path} belongs to another user (${uid}), not to ${self.username}`, action);
+    const action = { code: 'SET_OWNER', arguments: { path, owner: self.name } } as const;
+    throw unsafe(`${path} belongs to another user (${uid}), not to ${self.name}`, action);
   }
   if ((mode & forbidden) === 0) return;
   const what = forbidden === WRITE_BY_OTHERS ? 'change' : 'use';

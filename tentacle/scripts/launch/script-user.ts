@@ -1,9 +1,9 @@
 // Resolves the user that scripts run as. With `--script-user` the operating system protects the agent's keys and other
 // workspaces from a script; without it nothing does, and the tentacle warns of that.
 import { execFile } from 'node:child_process';
-import { userInfo } from 'node:os';
 import { promisify } from 'node:util';
 import { IsthmusError } from '../../../contract/errors.ts';
+import { ownAccount } from '../../../lib/own-account.ts';
 import { findUser } from '../../accounts.ts';
 import { letThrough } from '../../data-folder.ts';
 import { DEFAULT_PATH } from './script-env.ts';
@@ -24,9 +24,9 @@ export interface ScriptUser {
 
 /** The user for scripts. Without a name it is the agent's own user, which isolates nothing. */
 export async function resolveScriptUser(name: string | undefined): Promise<ScriptUser> {
-  const self = userInfo();
-  const own = { name: self.username, uid: self.uid, gid: self.gid, home: self.homedir, become: [], isolated: false };
-  if (name === undefined || name === self.username) return own;
+  const self = ownAccount();
+  const own = { ...self, become: [], isolated: false };
+  if (name === undefined || name === self.name) return own;
   const account = await findUser(name);
   if (account === undefined) {
     throw new IsthmusError('SCRIPT_USER_UNKNOWN', `there is no user "${name}" on this machine`, {
@@ -34,7 +34,7 @@ export async function resolveScriptUser(name: string | undefined): Promise<Scrip
     });
   }
   if (self.uid !== 0) {
-    throw new IsthmusError('SCRIPT_USER_NEEDS_ROOT', `${self.username} cannot start processes as ${name}`, {
+    throw new IsthmusError('SCRIPT_USER_NEEDS_ROOT', `${self.name} cannot start processes as ${name}`, {
       field: 'scriptUser',
     });
   }
