@@ -74,7 +74,7 @@ export class IdentityStore {
     const { role, provisional } = this.#peer;
     if (role === 'server' || provisional === true) return undefined;
     const start = this.#starts.tell();
-    return peer.role === 'server' ? start : { ...start, nonces: [start.nonces[0]] };
+    return peer.role === 'server' ? start : { ...start, nonces: [start.nonces[0]], ofThisFolder: 1 };
   }
 
   /** The key of a renewal in progress. It is stored before it is sent, so that a lost answer does no harm. */

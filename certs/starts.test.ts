@@ -1,7 +1,8 @@
 // The list of a node's starts: what a restart has and a copy lacks.
-import { readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
+import { bootId } from '../lib/boot-id.ts';
 import { tempDir } from '../test/support/temp.ts';
 import { NodeStarts } from './starts.ts';
 
@@ -23,6 +24,19 @@ it('has every one of 300 starts that were killed before anybody answered', async
   const folder = await tempDir();
   const told = Array.from({ length: 300 }, () => new NodeStarts(folder).tell().nonces[0]);
   expect(new NodeStarts(folder).tell().nonces.slice(1)).toEqual(told.toReversed());
+});
+
+it('counts the starts of its own folder, and none that a copy or an earlier boot has told', async () => {
+  const folder = await tempDir();
+  new NodeStarts(folder).tell();
+  expect(new NodeStarts(folder).tell()).toMatchObject({ ofThisFolder: 2 });
+  const copy = join(await tempDir(), 'copy');
+  cpSync(folder, copy, { recursive: true });
+  expect(new NodeStarts(copy).tell()).toMatchObject({ count: 3, ofThisFolder: 1 });
+  expect(new NodeStarts(copy).tell()).toMatchObject({ count: 4, ofThisFolder: 2 });
+  const path = join(folder, 'starts.json');
+  writeFileSync(path, readFileSync(path, 'utf8').replace(bootId(), 'an earlier boot'));
+  expect(new NodeStarts(folder).tell()).toMatchObject({ count: 3, ofThisFolder: 1 });
 });
 
 it('leaves nothing of a start that told nobody', async () => {

@@ -2,10 +2,11 @@
 // folder copies the list as it is then; from the next start on, each of the two has a nonce that the other lacks. So a
 // server that knows the newest nonce it has admitted can tell a restart from a copy: only a restart has that nonce.
 import { randomBytes } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { IsthmusError } from '../contract/errors.ts';
+import { bootId } from '../lib/boot-id.ts';
 import { writeDurably } from '../lib/files/durable.ts';
 
 const FILE_NAME = 'starts.json';
@@ -19,21 +20,32 @@ export interface NodeStart {
   readonly count: number;
   /** In hex, this start first. */
   readonly nonces: readonly [string, ...string[]];
+  /**
+   * How many of the nonces, newest first, were told from this very folder since the machine's last boot. This process
+   * has all that they have written. Of older ones it may have an earlier state only: that of a copy or a snapshot.
+   */
+  readonly ofThisFolder: number;
   readonly hostname: string;
 }
 
 interface StartsFile {
   readonly count: number;
   readonly nonces: readonly string[];
+  readonly folderId: string;
+  readonly ofThisFolder: number;
 }
 
+const NO_STARTS: StartsFile = { count: 0, nonces: [], folderId: '', ofThisFolder: 0 };
+
 export class NodeStarts {
+  readonly #folder: string;
   readonly #path: string;
   readonly #nonce = randomBytes(NONCE_BYTES).toString('hex');
   #told: NodeStart | undefined;
 
   /** `folder` is that of the identity. */
   constructor(folder: string) {
+    this.#folder = folder;
     this.#path = join(folder, FILE_NAME);
   }
 
@@ -43,24 +55,36 @@ export class NodeStarts {
    */
   tell(): NodeStart {
     if (this.#told !== undefined) return this.#told;
-    const { count, nonces } = this.#read();
-    const all: NodeStart['nonces'] = [this.#nonce, ...nonces.slice(0, MAX_NONCES - 1)];
-    const file: StartsFile = { count: count + 1, nonces: all };
+    const before = this.#read();
+    const nonces: NodeStart['nonces'] = [this.#nonce, ...before.nonces.slice(0, MAX_NONCES - 1)];
+    const folderId = folderIdOf(this.#folder);
+    const ofThisFolder = Math.min(folderId === before.folderId ? before.ofThisFolder + 1 : 1, nonces.length);
+    const file: StartsFile = { count: before.count + 1, nonces, folderId, ofThisFolder };
     writeDurably(this.#path, `${JSON.stringify(file)}\n`);
-    this.#told = { count: count + 1, nonces: all, hostname: hostname() };
+    this.#told = { count: file.count, nonces, ofThisFolder, hostname: hostname() };
     return this.#told;
   }
 
   #read(): StartsFile {
-    if (!existsSync(this.#path)) return { count: 0, nonces: [] };
+    if (!existsSync(this.#path)) return NO_STARTS;
     try {
-      const { count, nonces } = JSON.parse(readFileSync(this.#path, 'utf8')) as Partial<StartsFile>;
-      if (typeof count === 'number' && Array.isArray(nonces) && nonces.every((each) => typeof each === 'string')) {
-        return { count, nonces };
-      }
+      const file = JSON.parse(readFileSync(this.#path, 'utf8')) as Partial<StartsFile>;
+      if (isWhole(file)) return file;
     } catch (thrown) {
       if (!(thrown instanceof SyntaxError)) throw thrown;
     }
     throw new IsthmusError('IDENTITY_INVALID', `${this.#path} is not a list of starts`);
   }
+}
+
+/** Differs for every copy of a folder, and after every boot: a snapshot of a whole machine has its inodes, too. */
+function folderIdOf(folder: string): string {
+  const { dev, ino, birthtimeNs } = statSync(folder, { bigint: true });
+  return [bootId(), dev, ino, birthtimeNs].join(' ');
+}
+
+function isWhole(file: Partial<StartsFile>): file is StartsFile {
+  const { count, nonces, folderId, ofThisFolder } = file;
+  const isList = Array.isArray(nonces) && nonces.every((each) => typeof each === 'string');
+  return isList && typeof count === 'number' && typeof folderId === 'string' && typeof ofThisFolder === 'number';
 }

@@ -120,7 +120,7 @@ export const ERROR_CATALOGUE = {
     remedy: 'Stop the copy: its data folder was copied or restored while another process of this node went on.',
   },
   NODE_NOT_CLONED: { http: 409, grpc: 9, remedy: 'Nothing to do: every process of this node was let in.' },
-  NODE_REACTIVATED: {
+  NODE_REPLACED: {
     http: 409,
     grpc: 9,
     remedy: 'Check on the machine what the task did, then start it again if that is safe.',

@@ -42,8 +42,8 @@ const MAX_HOSTNAME_CHARACTERS = 255;
 
 export function encodeStart(start: NodeStart | undefined): NodeStartMessage | null {
   if (start === undefined) return null;
-  const { count, nonces, hostname } = start;
-  return { count, nonces: nonces.map((nonce) => Buffer.from(nonce, 'hex')), hostname };
+  const { count, nonces, ofThisFolder, hostname } = start;
+  return { count, nonces: nonces.map((nonce) => Buffer.from(nonce, 'hex')), ofThisFolder, hostname };
 }
 
 /** Reads a start; PROTOCOL when it is malformed. */
@@ -54,7 +54,7 @@ export function decodeStart(message: NodeStart__Output | null, peer: string): No
     message.nonces.length <= MAX_NONCES && message.nonces.every((nonce) => nonce.length === NONCE_BYTES);
   if (newest === undefined || !wellFormed) throw new IsthmusError('PROTOCOL', `the start of ${peer} is malformed`);
   const hostname = message.hostname.slice(0, MAX_HOSTNAME_CHARACTERS).toWellFormed();
-  return { count: message.count, nonces: [newest, ...older], hostname };
+  return { count: message.count, nonces: [newest, ...older], ofThisFolder: message.ofThisFolder, hostname };
 }
 
 /** The error of a second process of a node. */

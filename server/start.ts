@@ -173,7 +173,7 @@ async function assemble(config: ServerConfig, log: Logger, teardown: Teardown): 
     dial: (options) => mesh.dial(options),
     sign: (content) => signer.signEnvelope(content),
     routesOf: dispatchRoutes(routes),
-    reactivatedAt: (machine) => topology.nodes.get(machine)?.reactivatedAt ?? null,
+    journalGeneration: (machine) => topology.nodes.get(machine)?.journalGeneration ?? 0,
     onSilent: (machine, path) => routes.fell(machine, path),
     log,
     nodeId: node,

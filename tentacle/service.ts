@@ -84,7 +84,7 @@ async function runScript(
   if (first === undefined) return;
   const { key, status } = await start(first.start);
   await write(call, { ticket: key.ticket, firstLine: 0, lines: [], started: status });
-  await sendLog(call, engine, { ...key, afterLine: first.afterLine }, gone);
+  await sendLog(call, engine, { ...key, afterLine: first.afterLine, neverStart: false }, gone);
 }
 
 async function streamLogs(call: LogCall, engine: ScriptEngine): Promise<void> {
@@ -95,11 +95,12 @@ async function streamLogs(call: LogCall, engine: ScriptEngine): Promise<void> {
 
 interface WantedLog extends TicketKey {
   readonly afterLine: number;
+  readonly neverStart: boolean;
 }
 
 /** Sends a log, takes acknowledgements, and completes the ticket when the server requests it. */
 async function sendLog(call: LogCall, engine: ScriptEngine, first: WantedLog, gone: AbortSignal): Promise<void> {
-  const sender = new LogSender(await engine.log(first, first.afterLine), first.afterLine, {
+  const sender = new LogSender(await engine.log(first, first), first.afterLine, {
     send: (batch) => write(call, batch),
   });
   const unsubscribe = engine.epochs.onEpoch((task, epoch) => {

@@ -23,7 +23,7 @@ beforeEach(async () => {
 
 const told = (...nonces: [string, ...string[]]): ToldStart => ({
   peer: { meshId: 'm', node: 'web-1', role: 'relay', serialNumber: '1', notBeforeMs: 0, notAfterMs: 1 },
-  start: { count: nonces.length, nonces, hostname: 'host' },
+  start: { count: nonces.length, nonces, ofThisFolder: nonces.length, hostname: 'host' },
   via: 'eu',
   address: '10.0.0.7',
 });
@@ -53,6 +53,23 @@ describe('a start', () => {
     await admit(told('b', 'a'));
     await admit(told('e', 'd', 'c', 'b', 'a'));
     expect(policy.isCurrent('web-1', 'e')).toBe(true);
+  });
+
+  it('that may lack what the admitted one has journalled is another generation of the journal', async () => {
+    const generation = () => topology.nodes.get('web-1')?.journalGeneration;
+    await admit(told('a'));
+    const first = generation()!;
+    // Restarts, in the folder of the admitted one.
+    await admit(told('b', 'a'));
+    await admit(told('d', 'c', 'b', 'a'));
+    expect(generation()).toBe(first);
+    // From a copy of it, or after a boot.
+    const copy = told('f', 'e', 'd');
+    await admit({ ...copy, start: { ...copy.start!, ofThisFolder: 2 } });
+    expect(generation()).toBe(first + 1);
+    await expect(admit(told('g', 'd'))).rejects.toThrow(cloned);
+    await store.transaction((tx) => reactivateStart(tx, 'web-1', 'admin'));
+    expect(generation()).toBe(first + 2);
   });
 
   it('of a copy, or of a snapshot, lacks the admitted one and is denied: one event, however often it comes', async () => {

@@ -82,7 +82,7 @@ export class NodeStartPolicy implements StartPolicy {
       const node = await tx.nodes.get(id);
       if (node.startNonce === nonce) return true;
       if (!follows(node, start)) return false;
-      await tx.nodes.admitStart(id, nonce);
+      await tx.nodes.admitStart(id, { nonce, ofSameFolder: isOfSameFolder(node, start) });
       return true;
     });
   }
@@ -129,7 +129,7 @@ export class NodeStartPolicy implements StartPolicy {
 
 /**
  * Lets the denied process of a node in; the one before is shut out at once. What was sent to that one is not sent
- * again: see `reactivatedAt`. NODE_NOT_CLONED when none was denied.
+ * again: see `journalGeneration`. NODE_NOT_CLONED when none was denied.
  */
 export async function reactivateStart(tx: StoreTransaction, id: string, actor: Actor): Promise<void> {
   const { deniedStart } = await tx.nodes.get(id);
@@ -143,4 +143,9 @@ export async function reactivateStart(tx: StoreTransaction, id: string, actor: A
 function follows({ startNonce, deniedStart }: Node, { nonces }: NodeStart): boolean {
   if (deniedStart !== null && nonces.includes(deniedStart.nonce)) return false;
   return startNonce === null || nonces.includes(startNonce);
+}
+
+/** Whether a start has all that the one before has written, for certain. */
+function isOfSameFolder({ startNonce }: Node, { nonces, ofThisFolder }: NodeStart): boolean {
+  return startNonce !== null && nonces.slice(0, ofThisFolder).includes(startNonce);
 }

@@ -64,6 +64,7 @@ interface NodeTable {
   /** DeniedStart, as JSON. */
   denied_start_json: string | null;
   reactivated_at: number | null;
+  journal_generation: number;
   version: number;
   created_at: number;
 }
@@ -212,6 +213,8 @@ interface TicketTable {
   detail_json: string | null;
   created_at: number;
   started_at: number | null;
+  /** That of its executor when it was sent. */
+  journal_generation: number | null;
   ended_at: number | null;
   /** When the tentacle learned that everything is stored. */
   completed_at: number | null;

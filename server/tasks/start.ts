@@ -18,7 +18,7 @@ interface TasksOptions {
   readonly dial: Dial;
   readonly sign: SignEnvelope;
   readonly routesOf: RoutesOf;
-  readonly reactivatedAt: TicketDeps['reactivatedAt'];
+  readonly journalGeneration: TicketDeps['journalGeneration'];
   readonly onSilent?: OnSilent;
   readonly log: Logger;
   readonly nodeId: string;
@@ -48,7 +48,7 @@ export function startTasks(options: TasksOptions): Tasks {
     dial,
     sign,
     routesOf,
-    reactivatedAt,
+    journalGeneration,
     onSilent,
     log,
     nodeId,
@@ -63,7 +63,7 @@ export function startTasks(options: TasksOptions): Tasks {
   const deps: TicketDeps = {
     store,
     routesOf,
-    reactivatedAt,
+    journalGeneration,
     tentacles,
     sign,
     completionReporter,

@@ -21,6 +21,7 @@ function ticketOf(at: Pick<Ticket, 'step' | 'action' | 'target' | 'state'>, inde
       detail: null,
       createdAt: 1,
       startedAt: 1,
+      journalGeneration: 0,
       endedAt: null,
       completedAt: null,
     },

@@ -207,7 +207,7 @@ const changes: readonly Change[] = [
   (tx) => tx.nodes.insert({ id: `node-${(inserted += 1)}`, role: 'relay', site: 'eu', parents, createdAt: 1 }),
   (tx, id, seed) => tx.nodes.recordLastSeen(id, { report: { links: [toParent('eu')] }, lastSeenAt: seed }),
   (tx, id, seed) => tx.nodes.revoke(id, seed),
-  (tx, id, seed) => tx.nodes.admitStart(id, `${seed}`),
+  (tx, id, seed) => tx.nodes.admitStart(id, { nonce: `${seed}`, ofSameFolder: seed % 2 === 0 }),
   (tx, id, seed) => tx.nodes.denyStart(id, { nonce: `${seed}`, hostname: 'h', address: null, via: id, at: seed }),
   (tx, id, seed) => tx.nodes.swapStart(id, `${seed}`, seed),
   (tx, id, seed) => tx.nodes.reactivate({ id, site: 'eu', parents: below(seed), certificateNotAfter: seed }),

@@ -200,13 +200,15 @@ export class ScriptEngine {
 
   /**
    * The log of a ticket, of which the server has `afterLine` lines; TICKET_ALREADY_USED when it is completed, since its
-   * log is removed by then.
+   * log is removed by then. With `neverStart` a held script ends: it may have run elsewhere.
    */
-  async log(key: TicketKey, afterLine = 0): Promise<LogSource> {
+  async log(key: TicketKey, { afterLine = 0, neverStart = false } = {}): Promise<LogSource> {
     await this.epochs.admit(key.task, key.epoch);
     const script = this.#known(key);
     if (script !== undefined) {
       if (afterLine > 0) script.interruptHeld('the journal is older than the log that the server has of it');
+      if (neverStart)
+        script.interruptHeld('it may have run in another process of this node, whose journal is not here');
       await script.resume();
       await retryShortage(() => script.spool());
       return script;

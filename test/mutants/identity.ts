@@ -23,6 +23,15 @@ export const identityMutants: Mutants = {
       test: ['a start', 'of a copy is denied while the process it was copied from reports'],
     },
   },
+  'copy-has-the-journal': {
+    file: 'certs/starts.ts',
+    find: 'folderId === before.folderId',
+    replace: 'folderId.length > 0',
+    red: {
+      file: 'certs/starts.test.ts',
+      test: ['counts the starts of its own folder, and none that a copy or an earlier boot has told'],
+    },
+  },
   'start-not-durable': {
     file: 'certs/starts.ts',
     find: 'writeDurably(this.#path, `${JSON.stringify(file)}\\n`);',

@@ -2,13 +2,13 @@
 import type { Mutants } from './mutant.ts';
 
 export const tasksMutants: Mutants = {
-  'sent-again-after-reactivation': {
-    file: 'server/tasks/execution/script-ticket.ts',
-    find: 'assertSameProcess(this.#run, this.#ticket);',
-    replace: '',
+  'sent-again-to-another-process': {
+    file: 'server/tasks/logs/log-stream.ts',
+    find: 'const start = neverStart ? undefined : options.start;',
+    replace: 'const { start } = options;',
     red: {
       file: 'test/tasks/in-doubt-starts.test.ts',
-      test: ['never sends a script to the process that an operator let in after it was sent to another one'],
+      test: ['never sends a script to a process that may lack the journal of the one that it was sent to'],
     },
   },
   'ack-before-store': {
@@ -91,8 +91,8 @@ export const tasksMutants: Mutants = {
   },
   'resume-off-by-one': {
     file: 'server/tasks/logs/log-stream.ts',
-    find: 'afterLine: options.storedLine }',
-    replace: 'afterLine: options.storedLine === 0 ? 0 : options.storedLine + 1 }',
+    find: 'afterLine: options.storedLine,',
+    replace: 'afterLine: options.storedLine === 0 ? 0 : options.storedLine + 1,',
     red: {
       file: 'test/tasks/crash.test.ts',
       test: ['while its log streams, after 3 acknowledged batches'],

@@ -1,6 +1,8 @@
 // A data folder that was copied: two processes of one node. One of them is the node, the other gets nothing and is told
 // to the operator, whichever way they are linked. A whole mesh in one process.
+import { existsSync } from 'node:fs';
 import { cp, readFile } from 'node:fs/promises';
+import type { Socket } from 'node:net';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -8,6 +10,7 @@ import { silentLogger } from '../../lib/telemetry/log.ts';
 import { start as startMirror } from '../../mirror/start.ts';
 import { start as startRelay } from '../../relay/start.ts';
 import { start as startTentacle } from '../../tentacle/start.ts';
+import { tcpLine } from '../support/tcp-line.ts';
 import { waitFor } from '../support/wait.ts';
 import { freePort } from '../support/world.ts';
 import { WholeMesh, type JoinedNode } from './whole.ts';
@@ -117,6 +120,70 @@ describe('a copied tentacle', () => {
       expect(after).toHaveLength(10);
       // Now the one that ran before is the second process.
       expect(await cloneOf(mesh, 'web-1')).toMatchObject({ via: 'eu-a' });
+    },
+    limitMs,
+  );
+});
+
+interface BrokenLine {
+  readonly through: (address: string) => Promise<string>;
+  /** From now on nothing comes back from the node. */
+  deafen(): void;
+  /** From now on nothing is carried. */
+  cut(): void;
+}
+
+/** A line that a node dials its parent over. */
+function breakableLine(): BrokenLine {
+  let carried: 'both' | 'to the node' | 'nothing' = 'both';
+  return {
+    async through(address) {
+      const nodes = new Set<Socket>();
+      const { address: line } = await tcpLine(() => address, {
+        carry(one, other) {
+          const fromNode = !nodes.has(other);
+          if (fromNode) nodes.add(one);
+          one.on('data', (bytes) => {
+            if (carried === 'both' || (carried === 'to the node' && !fromNode)) other.write(bytes);
+          });
+          one.once('close', () => other.destroy());
+        },
+      });
+      return line;
+    },
+    deafen: () => (carried = 'to the node'),
+    cut: () => (carried = 'nothing'),
+  };
+}
+
+describe('a script that was sent to a node that is cut off, before it answered,', () => {
+  it.each([
+    ['before it was sent', 'interrupted'],
+    ['since', 'succeeded'],
+  ] as const)(
+    'does not run in a live copy that was made %s: it is %s',
+    async (made, state) => {
+      const mesh = await meshUp();
+      const line = breakableLine();
+      const original = await mesh.add({ id: 'web-1', role: 'tentacle', through: line.through });
+      await witnessed(mesh, 1);
+      const folder = join(mesh.folder, 'web-1b');
+      const early = made === 'since' ? undefined : await copyOf(original, folder);
+      line.deafen();
+      const witness = join(mesh.folder, 'witness');
+      const task = mesh.api.task('/scripts', { machines: ['web-1'], body: `echo "$PWD" >> '${witness}'` });
+      await waitFor(() => existsSync(witness), { what: 'the script' });
+      line.cut();
+      const copy = early ?? (await copyOf(original, folder));
+      await start('tentacle', { ...copy, parents: [{ node: 'server', address: mesh.address('server') }] });
+      const ended = await task;
+      expect(ended.state).toBe(state);
+      if (state === 'interrupted') expect(ended.machines[0]?.steps[0]?.error).toMatchObject({ code: 'NODE_REPLACED' });
+      // The copy is the node now, and runs what is new.
+      const [later] = await witnessed(mesh, 1);
+      expect(later).toContain(`${folder}/`);
+      const ran = await readFile(witness, 'utf8');
+      expect(ran.trimEnd().split('\n')).toEqual([expect.stringContaining(`${original.dataDir}/`)]);
     },
     limitMs,
   );

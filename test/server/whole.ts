@@ -160,6 +160,11 @@ export class WholeMesh {
     return this.#server!.addresses;
   }
 
+  /** Where a node listens. */
+  address(node: string): string {
+    return this.#ports.get(node)!;
+  }
+
   config(): ServerConfig {
     return { dataDir: this.dataDir, mesh: { listen: this.#ports.get('server')! }, api: { listen: '127.0.0.1:0' } };
   }

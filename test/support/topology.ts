@@ -22,6 +22,7 @@ export function nodeOf(id: string, role: Node['role'], parents: readonly string[
     startNonce: null,
     deniedStart: null,
     reactivatedAt: null,
+    journalGeneration: 0,
     version: 1,
     createdAt: 1,
     ...more,

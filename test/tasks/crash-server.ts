@@ -35,7 +35,7 @@ if (engine) {
     dial: dialFakes(() => new Map(Object.entries(ports))),
     sign: unsigned,
     routesOf: storedRoutes(store),
-    reactivatedAt: () => null,
+    journalGeneration: () => 0,
     log: silentLogger(),
     nodeId: 'server-1',
     tunables: { retryBaseMs: 5, retryCapMs: 40 },

@@ -55,7 +55,7 @@ export type Tunables = NonNullable<Parameters<typeof startTasks>[0]['tunables']>
 export const quick: Tunables = { retryBaseMs: 5, retryCapMs: 40, pollEveryMs: 50, dialDeadlineMs: 2_000 };
 
 interface Given {
-  readonly reactivatedAt?: () => number | null;
+  readonly journalGeneration?: () => number;
   readonly healthCheckIntervalMs?: number;
   /** Registers task kinds and step kinds beside those of the product. */
   readonly register?: (registries: Pick<Harness, 'kinds' | 'steps'>) => void;
@@ -87,7 +87,7 @@ export async function startHarness(tunables: Tunables = {}, given: Given = {}): 
       },
       sign: unsigned,
       routesOf: storedRoutes(store),
-      reactivatedAt: given.reactivatedAt ?? (() => null),
+      journalGeneration: given.journalGeneration ?? (() => 0),
       log,
       nodeId: 'server-1',
       tunables: { ...quick, ...tunables },
@@ -148,7 +148,7 @@ export function startRealTasks(store: Store, authority: TestMesh, dial: Dial): T
     dial,
     sign: (content) => signer.signEnvelope(content),
     routesOf: storedRoutes(store),
-    reactivatedAt: () => null,
+    journalGeneration: () => 0,
     log: silentLogger(),
     nodeId: 'server-1',
     tunables: { retryBaseMs: 20, retryCapMs: 200 },

@@ -3,7 +3,7 @@ import { expect, it } from 'vitest';
 import { submitScript } from '../../server/scripts/script-task.ts';
 import { cancelTask } from '../../server/tasks/submit.ts';
 import { waitFor } from '../support/wait.ts';
-import { actor, startHarness, type Harness } from './harness.ts';
+import { actor, startHarness, submit, ticketOf, type Harness } from './harness.ts';
 
 /** Submits a script and cancels it while its start is in flight. */
 async function cancelledDuringStart(h: Harness, fake: Awaited<ReturnType<Harness['machine']>>): Promise<string> {
@@ -36,21 +36,33 @@ it('calls an in-doubt start interrupted when the machine does not confirm that i
   expect((await h.store.tickets.byTask(id))[0]).toMatchObject({ state: 'interrupted', errorCode: 'TICKET_UNKNOWN' });
 });
 
-it('never sends a script to the process that an operator let in after it was sent to another one', async () => {
-  let reactivatedAt: number | null = null;
-  const h = await startHarness({}, { reactivatedAt: () => reactivatedAt });
+/** A script whose start was sent to one process of web-1, when another one may act as it that lacks its journal. */
+async function sentToAnother(loseStartReplies: number) {
+  let generation = 1;
+  const h = await startHarness({}, { journalGeneration: () => generation });
   const fake = await h.machine('web-1');
-  fake.holdStarts = true;
-  const request = { body: 'say late', machines: ['web-1'] };
-  const { id } = await h.store.transaction((tx) => submitScript(tx, request, actor));
-  await waitFor(() => fake.heldStarts > 0);
-  reactivatedAt = Date.now();
+  fake.loseStartReplies = loseStartReplies;
+  fake.holdStarts = loseStartReplies === 0;
+  const id = await submit(h, 'say late');
+  await waitFor(() => fake.heldStarts > 0 || fake.starts.length > 0);
+  generation = 2;
   fake.holdStarts = false;
   fake.cut();
-  expect((await h.ended(id)).state).toBe('interrupted');
-  expect((await h.store.tickets.byTask(id))[0]).toMatchObject({ state: 'interrupted', errorCode: 'NODE_REACTIVATED' });
+  return { h, fake, task: await h.ended(id), ticket: await ticketOf(h, id) };
+}
+
+it('never sends a script to a process that may lack the journal of the one that it was sent to', async () => {
+  const { h, fake, task, ticket } = await sentToAnother(0);
+  expect(task.state).toBe('interrupted');
+  expect(ticket).toMatchObject({ state: 'interrupted', errorCode: 'NODE_REPLACED', errorHop: 'web-1' });
   expect(fake.starts).toEqual([]);
-  // What is new is for the process that was let in.
-  const next = await h.store.transaction((tx) => submitScript(tx, request, actor));
-  expect((await h.ended(next.id)).state).toBe('succeeded');
+  // What is new is for the process that acts as the machine now.
+  expect((await h.ended(await submit(h, 'say new'))).state).toBe('succeeded');
+});
+
+it('takes the end of such a script from a process that knows it', async () => {
+  const { h, fake, task, ticket } = await sentToAnother(1);
+  expect(task.state).toBe('succeeded');
+  expect(await h.texts(ticket.id)).toEqual(['late']);
+  expect(fake.starts).toEqual([ticket.id]);
 });

@@ -29,6 +29,7 @@ it('acknowledges nothing while the store still works on it', async () => {
       fence,
       storedLine: 0,
       signals: [],
+      mayHaveRunElsewhere: () => false,
       commit: async (commit) => {
         commits.push(commit);
         await stored.promise;

@@ -5,9 +5,10 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { IsthmusError } from '../../contract/errors.ts';
+import { bootId } from '../../lib/boot-id.ts';
 import { newId } from '../../lib/ids.ts';
 import { Journal } from '../../tentacle/journal/journal.ts';
-import { bootId, identify } from '../../tentacle/scripts/launch/child-process.ts';
+import { identify } from '../../tentacle/scripts/launch/child-process.ts';
 import { tempDir } from '../support/temp.ts';
 import { ended, endScriptsIn, openEngine, orderOf } from './support.ts';
 
@@ -41,7 +42,10 @@ test('leaves the group alone of a process that has the number of its script now'
   await gone;
 });
 
-test('interrupts a waiting script of which the server has lines: the journal is an older copy', async () => {
+test.each([
+  ['of which the server has lines: the journal is an older copy', { afterLine: 3 }],
+  ['that may have run in another process of the node', { neverStart: true }],
+])('interrupts a waiting script %s', async (_, request) => {
   const dataDir = await tempDir();
   const journal = await Journal.open(dataDir);
   const [ticket, task] = [newId(), newId()];
@@ -50,7 +54,7 @@ test('interrupts a waiting script of which the server has lines: the journal is 
   const { engine, close } = await openEngine(dataDir);
   onTestFinished(close);
   const key = { ...orderOf(''), ticket, task };
-  await engine.log(key, 3);
+  await engine.log(key, request);
   expect(await ended(engine, key)).toMatchObject({ phase: 'INTERRUPTED', startedAtMs: 0 });
 });
 

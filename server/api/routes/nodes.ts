@@ -123,7 +123,7 @@ export function nodeRoutes(app: ApiInstance, context: ApiContext): void {
   );
 }
 
-function toView({ report, desired, startNonce: _, deniedStart, ...node }: Node): NodeView {
+function toView({ report, desired, startNonce: _, journalGeneration: __, deniedStart, ...node }: Node): NodeView {
   const errorCode = reportedParents({ report })?.parentsErrorCode ?? '';
   return {
     ...node,

@@ -29,6 +29,8 @@ export interface Node {
   readonly deniedStart: DeniedStart | null;
   /** When a denied start was last let in, in place of the one before. */
   readonly reactivatedAt: number | null;
+  /** Rises with every admitted start that may lack what the one before has journalled. */
+  readonly journalGeneration: number;
   readonly version: number;
   readonly createdAt: number;
 }
@@ -91,6 +93,7 @@ export class NodeRepository {
           parents_json: JSON.stringify(node.parents),
           state: 'active',
           certificate_not_after: node.certificateNotAfter ?? null,
+          journal_generation: 0,
           version: 1,
           created_at: node.createdAt,
         })
@@ -196,11 +199,18 @@ export class NodeRepository {
    * Records the start that was admitted; none is denied any more, unless it comes again. Does not change the node's
    * version.
    */
-  async admitStart(id: string, nonce: string): Promise<void> {
+  async admitStart(
+    id: string,
+    { nonce, ofSameFolder }: { readonly nonce: string; readonly ofSameFolder: boolean },
+  ): Promise<void> {
     markChanged(this.#db, 'nodes', id);
     await this.#db
       .updateTable('nodes')
-      .set({ start_nonce: nonce, denied_start_json: null })
+      .set((eb) => ({
+        start_nonce: nonce,
+        denied_start_json: null,
+        journal_generation: eb('journal_generation', '+', ofSameFolder ? 0 : 1),
+      }))
       .where('id', '=', id)
       .execute();
   }
@@ -224,6 +234,7 @@ export class NodeRepository {
         start_nonce: nonce,
         denied_start_json: null,
         reactivated_at: now,
+        journal_generation: eb('journal_generation', '+', 1),
         version: eb('version', '+', 1),
       }))
       .where('id', '=', id)
@@ -303,6 +314,7 @@ function toNode(row: Selectable<Schema['nodes']>): Node {
     startNonce: row.start_nonce,
     deniedStart: fromJsonOrNull<DeniedStart>(row.denied_start_json),
     reactivatedAt: row.reactivated_at,
+    journalGeneration: row.journal_generation,
     version: row.version,
     createdAt: row.created_at,
   };

@@ -30,6 +30,8 @@ export interface Ticket {
   readonly detail: unknown;
   readonly createdAt: number;
   readonly startedAt: number | null;
+  /** That of its executor (`Node.journalGeneration`) when it was sent. */
+  readonly journalGeneration: number | null;
   readonly endedAt: number | null;
   readonly completedAt: number | null;
 }
@@ -47,6 +49,7 @@ export interface TicketPatch {
   readonly errorHop?: string | null | undefined;
   readonly detail?: unknown;
   readonly startedAt?: number | undefined;
+  readonly journalGeneration?: number | undefined;
   readonly endedAt?: number | undefined;
   readonly completedAt?: number | undefined;
 }
@@ -169,6 +172,7 @@ export class TicketRepository {
         ...(patch.errorHop === undefined ? {} : { error_hop: patch.errorHop }),
         ...(patch.detail === undefined ? {} : { detail_json: JSON.stringify(patch.detail) }),
         ...(patch.startedAt === undefined ? {} : { started_at: patch.startedAt }),
+        ...(patch.journalGeneration === undefined ? {} : { journal_generation: patch.journalGeneration }),
         ...(patch.endedAt === undefined ? {} : { ended_at: patch.endedAt }),
         ...(patch.completedAt === undefined ? {} : { completed_at: patch.completedAt }),
       })
@@ -215,6 +219,7 @@ function toTicket(row: Selectable<Schema['tickets']>): Ticket {
     detail: fromJsonOrNull(row.detail_json),
     createdAt: row.created_at,
     startedAt: row.started_at,
+    journalGeneration: row.journal_generation,
     endedAt: row.ended_at,
     completedAt: row.completed_at,
   };

@@ -3,14 +3,14 @@
 // rejected.
 import type { ScriptStatus__Output } from '../../../proto/gen/isthmus/tentacle/v1/ScriptStatus.ts';
 import type { Ticket } from '../../store/tasks/tickets.ts';
-import { assertSameProcess, envelopeOf, reachExecutor, type MachineRun } from './machine-run.ts';
+import { envelopeOf, mayHaveRunElsewhere, reachExecutor, replaced, type MachineRun } from './machine-run.ts';
 import { cutShortEnd, denialEnd, failure, type TicketEnding } from './ticket-end.ts';
 
 /** The end of the ticket; undefined when the machine has started its script after all. */
 export async function endInDoubtStart(run: MachineRun, ticket: Ticket): Promise<TicketEnding | undefined> {
   const { context, deps, executor } = run;
   try {
-    assertSameProcess(run, ticket);
+    if (mayHaveRunElsewhere(run, ticket)) throw replaced(run, ticket);
     const limit = AbortSignal.timeout(deps.tunables.cancelLimitMs);
     const reached = await reachExecutor(run, { signals: [limit] }, (client) => {
       const payload = { reason: context.finishReason ?? 'cancel' };

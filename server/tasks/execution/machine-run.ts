@@ -34,8 +34,8 @@ export const TICKET_DEFAULTS: TicketTunables = {
 export interface TicketDeps {
   readonly store: Pick<Store, 'logLines' | 'machines' | 'tickets'>;
   readonly routesOf: RoutesOf;
-  /** When another process was last let in as this machine, by an operator. */
-  readonly reactivatedAt: (machine: string) => number | null;
+  /** Rises whenever a process acts as this machine that may lack the journal of the one before. */
+  readonly journalGeneration: (machine: string) => number;
   readonly tentacles: Tentacles;
   readonly sign: SignEnvelope;
   readonly completionReporter: CompletionReporter;
@@ -100,22 +100,25 @@ export async function reachExecutor<Result>(
 }
 
 /** Commits that the ticket may have been sent. Call it once connected, before the first sending. */
-export async function markSent({ context }: MachineRun, ticket: Ticket): Promise<Ticket> {
+export async function markSent({ context, deps, executor }: MachineRun, ticket: Ticket): Promise<Ticket> {
   await context.assertOwned();
   if (ticket.state !== 'pending') return ticket;
-  return patchTicket(context, ticket.id, { state: 'sent', startedAt: Date.now() });
+  const journalGeneration = deps.journalGeneration(executor);
+  return patchTicket(context, ticket.id, { state: 'sent', startedAt: Date.now(), journalGeneration });
 }
 
 /**
- * NODE_REACTIVATED when the ticket may have been sent to a process that was shut out since: the one that was let in may
- * hold an older copy of that one's journal, and would run the ticket again.
+ * Whether the ticket may have been sent to a process whose journal the present one lacks: a copy of its folder, an older
+ * state of it, or the same machine after a boot. It may have run there, so it is never sent again.
  */
-export function assertSameProcess({ deps, executor }: MachineRun, { id, startedAt }: Ticket): void {
-  const reactivatedAt = deps.reactivatedAt(executor);
-  if (startedAt === null || reactivatedAt === null || startedAt > reactivatedAt) return;
-  throw new IsthmusError('NODE_REACTIVATED', `${executor} was reactivated after ticket ${id} was sent to it`, {
-    hop: executor,
-  });
+export function mayHaveRunElsewhere({ deps, executor }: MachineRun, { journalGeneration }: Ticket): boolean {
+  return journalGeneration !== null && journalGeneration !== deps.journalGeneration(executor);
+}
+
+/** The error of such a ticket, where the present process knows nothing of it. */
+export function replaced({ executor }: MachineRun, { id }: Ticket): IsthmusError {
+  const detail = `another process acts as ${executor} since ticket ${id} was sent to it, and does not know the ticket`;
+  return new IsthmusError('NODE_REPLACED', detail, { hop: executor });
 }
 
 /** One fenced change of a ticket. */

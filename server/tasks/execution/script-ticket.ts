@@ -15,7 +15,15 @@ import { logMasker } from '../logs/log-masker.ts';
 import { LogMeter } from '../logs/log-quota.ts';
 import { followLog, type LogCommit, type StartOrder } from '../logs/log-stream.ts';
 import { endInDoubtStart } from './in-doubt-start.ts';
-import { assertSameProcess, endTicket, envelopeOf, markSent, reachExecutor, type MachineRun } from './machine-run.ts';
+import {
+  endTicket,
+  envelopeOf,
+  markSent,
+  mayHaveRunElsewhere,
+  reachExecutor,
+  replaced,
+  type MachineRun,
+} from './machine-run.ts';
 import { denialEnd, errorPatch, failure, unansweredEnd, type TicketEnding as Ending } from './ticket-end.ts';
 import { hasEnded } from '../outcome.ts';
 import { isConnectionFailure } from './call-with-failover.ts';
@@ -152,7 +160,6 @@ class ScriptTicket {
   /** Follows the log over one stream; with `start`, starts the script on it first. */
   async #followOn(client: GrpcClient<TentacleClient>, answered: Answered, start?: StartOrder): Promise<void> {
     const { context, deps, executor } = this.#run;
-    assertSameProcess(this.#run, this.#ticket);
     this.#meter ??= await LogMeter.of(deps.tunables.logQuota, deps.store.logLines, this.#ticket);
     const following = new AbortController();
     const noticed = this.#noticeRunning(client, following.signal).catch(() => undefined);
@@ -163,15 +170,21 @@ class ScriptTicket {
       fence: context.fence,
       storedLine: this.#ticket.storedLine,
       start,
+      mayHaveRunElsewhere: () => mayHaveRunElsewhere(this.#run, this.#ticket),
       commit: async (commit) => {
         await answered();
         return this.#commit(commit);
       },
       signals: [context.halt, this.#gaveUp.signal],
-    }).finally(async () => {
-      following.abort();
-      await noticed;
-    });
+    })
+      .catch((thrown: unknown) => {
+        const isUnknown = thrown instanceof IsthmusError && thrown.code === 'TICKET_UNKNOWN';
+        throw isUnknown && mayHaveRunElsewhere(this.#run, this.#ticket) ? replaced(this.#run, this.#ticket) : thrown;
+      })
+      .finally(async () => {
+        following.abort();
+        await noticed;
+      });
     this.completed = completed;
   }
 

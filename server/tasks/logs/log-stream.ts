@@ -38,6 +38,8 @@ export interface FollowOptions {
   readonly storedLine: number;
   /** Starts the script first. */
   readonly start?: StartOrder | undefined;
+  /** Asked once connected: then a script that has not started at this process never does. */
+  readonly mayHaveRunElsewhere: () => boolean;
   /** Makes the lines durable; returns the last stored line. */
   readonly commit: (commit: LogCommit) => Promise<number>;
   /** The stream is cancelled when one of them aborts. */
@@ -57,15 +59,17 @@ export interface FollowedLog {
 
 /** Resolves with the script's end once everything up to it is stored. */
 export async function followLog(options: FollowOptions): Promise<FollowedLog> {
-  const { client, ticket, fence, signals, start } = options;
+  const { client, ticket, fence, signals } = options;
   const connected = await client.ready();
+  const neverStart = options.mayHaveRunElsewhere();
+  const start = neverStart ? undefined : options.start;
   const call = start === undefined ? connected.streamLogs() : connected.runScript();
   // The iterator below reports errors; one that comes after it has returned has no other listener.
   call.on('error', () => undefined);
   const unsubscribes = signals.map((signal) => whenAborted(signal, () => call.cancel()));
   try {
     const batches = (call as AsyncIterable<LogBatch__Output>)[Symbol.asyncIterator]();
-    const first = { ticket, task: fence.task, epoch: fence.epoch, afterLine: options.storedLine };
+    const first = { ticket, task: fence.task, epoch: fence.epoch, afterLine: options.storedLine, neverStart };
     call.write(start === undefined ? first : { ...first, start: start.envelope });
     if (start !== undefined) await readStart(batches, options, start);
     const end = await readBatches(call, batches, options);

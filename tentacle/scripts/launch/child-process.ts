@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { uptime } from 'node:os';
 import type { ChildProcessIdentity } from '../../journal/records.ts';
+import { bootId } from '../../../lib/boot-id.ts';
 import { isShortage, lookOr } from '../../system-errors.ts';
 
 interface ProcessStat {
@@ -13,14 +14,6 @@ interface ProcessStat {
 
 /** The clock tick of /proc, on every machine that Node runs on. */
 const TICKS_PER_SECOND = 100;
-
-let bootIdOnce: string | undefined;
-
-/** Differs after every boot of the machine. */
-export function bootId(): string {
-  bootIdOnce ??= readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
-  return bootIdOnce;
-}
 
 /** The identity of a running process; undefined when none has this pid. */
 export function identify(pid: number): ChildProcessIdentity | undefined {

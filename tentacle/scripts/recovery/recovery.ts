@@ -3,13 +3,14 @@
 // interrupted, never guessed.
 import { readFile } from 'node:fs/promises';
 import { SKEW_MS } from '../../../certs/signer.ts';
+import { bootId } from '../../../lib/boot-id.ts';
 import { createMasker, type Masker } from '../../../lib/masking/masker.ts';
 import type { ScriptPayload__Output } from '../../../proto/gen/isthmus/tentacle/v1/ScriptPayload.ts';
 import { retryShortage } from '../../system-errors.ts';
 import type { ScriptEnd, TicketEntry, TicketState } from '../../journal/records.ts';
 import { findStarted } from './find-started.ts';
 import { decodePayload } from '../payload.ts';
-import { bootId, isAlive, ledGroupIsAlive, startedAtMs } from '../launch/child-process.ts';
+import { isAlive, ledGroupIsAlive, startedAtMs } from '../launch/child-process.ts';
 import { Script, type ScriptContext } from '../run/script.ts';
 import type { WorkspaceSeal } from '../workspace/sealed.ts';
 import { exitIsBeingWritten } from '../run/supervise.ts';

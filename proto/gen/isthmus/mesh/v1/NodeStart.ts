@@ -15,6 +15,11 @@ export interface NodeStart {
    */
   'nonces'?: (Buffer | Uint8Array | string)[];
   'hostname'?: (string);
+  /**
+   * How many of the nonces, newest first, are of this very folder since the machine's last boot: this process has all
+   * that they have written. Older ones may be of a folder that this one is a copy of.
+   */
+  'ofThisFolder'?: (number);
 }
 
 /**
@@ -30,4 +35,9 @@ export interface NodeStart__Output {
    */
   'nonces': (Buffer)[];
   'hostname': (string);
+  /**
+   * How many of the nonces, newest first, are of this very folder since the machine's last boot: this process has all
+   * that they have written. Older ones may be of a folder that this one is a copy of.
+   */
+  'ofThisFolder': (number);
 }

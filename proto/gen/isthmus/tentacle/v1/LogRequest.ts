@@ -21,6 +21,11 @@ export interface LogRequest {
    * In the first request of RunScript only. The envelope names ticket, task and epoch.
    */
   'start'?: (_isthmus_tentacle_v1_Envelope | null);
+  /**
+   * In the first request: the script may have run in a process whose journal this one lacks. If it has not started here,
+   * it never does, and its end is INTERRUPTED.
+   */
+  'neverStart'?: (boolean);
 }
 
 export interface LogRequest__Output {
@@ -41,4 +46,9 @@ export interface LogRequest__Output {
    * In the first request of RunScript only. The envelope names ticket, task and epoch.
    */
   'start': (_isthmus_tentacle_v1_Envelope__Output | null);
+  /**
+   * In the first request: the script may have run in a process whose journal this one lacks. If it has not started here,
+   * it never does, and its end is INTERRUPTED.
+   */
+  'neverStart': (boolean);
 }
