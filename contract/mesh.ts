@@ -1,6 +1,6 @@
 // The mesh as the server sees it, and the results of probes along its paths.
 import { Type, type Static } from 'typebox';
-import { NodeClone, NodeRole, NodeState } from './nodes.ts';
+import { clones, NodeRole, NodeState } from './nodes.ts';
 import { Closed, ErrorCode, List, Nullable, Slug, Timestamp, Words } from './schema.ts';
 
 const NodeLiveness = Words(['online', 'offline', 'unknown'], {
@@ -28,7 +28,7 @@ export const MeshNode = Type.Object(
     behind,
     lastSeenAt: Nullable(Timestamp),
     softwareVersion: Nullable(Type.String()),
-    clone: Nullable(NodeClone),
+    clones,
   },
   { $id: 'MeshNode' },
 );

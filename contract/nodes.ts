@@ -56,6 +56,14 @@ export const NodeClone = Type.Object(
 );
 export type NodeClone = Static<typeof NodeClone>;
 
+export const clones = List(NodeClone, { description: 'The latest first, at most 8.' });
+
+export const Reactivation = Closed(
+  { hostname: Type.Optional(Type.String({ maxLength: 255, description: 'Of the process to let in.' })) },
+  { $id: 'Reactivation' },
+);
+export type Reactivation = Static<typeof Reactivation>;
+
 export const Node = Type.Object(
   {
     id: Slug,
@@ -69,7 +77,7 @@ export const Node = Type.Object(
     feedUrl: Nullable(Type.String()),
     lastSeenAt: Nullable(Timestamp),
     revokedAt: Nullable(Timestamp),
-    clone: Nullable(NodeClone),
+    clones,
     reactivatedAt: Nullable(Timestamp),
     links: List(Type.Unknown(), { description: 'As the node last reported them.' }),
     version: Version,

@@ -64,30 +64,34 @@ export function reportToServer(options: ReportOptions): { stop(): Promise<void> 
 
 async function keepReporting(options: Reporting, stopping: AbortSignal): Promise<void> {
   let failures = 0;
+  let isDenied = false;
   for (;;) {
     while (!isLinked(options.mesh) && !stopping.aborted) {
       await linked(options.mesh, { ms: INTERVAL_MS, signals: [stopping] });
     }
     if (stopping.aborted) return;
     const startedMs = performance.now();
-    const ended = await reportOnce(options, stopping);
+    const ended = await reportOnce(options, stopping, () => (isDenied = false));
     if (stopping.aborted) return;
     const facts = { code: ended.code, err: ended.message };
-    if (ended.code === 'NODE_CLONED') leave(options, ended);
-    else options.log.debug(facts, 'reporting to the server was interrupted');
+    if (ended.code === 'NODE_CLONED') {
+      // Once, however often it is denied.
+      leave(options, ended, isDenied ? 'debug' : 'error');
+      isDenied = true;
+    } else options.log.debug(facts, 'reporting to the server was interrupted');
     failures = performance.now() - startedMs > STABLE_MS ? 0 : failures + 1;
     await linked(options.mesh, { ms: backoffMs(failures, BACKOFF), signals: [stopping] });
   }
 }
 
 /** Another process acts as this node. Its links would stand in the way of the other's, if that one is let in. */
-function leave({ mesh, log }: Reporting, error: IsthmusError): void {
-  log.error({ code: error.code, err: error.message, remedy: error.remedy }, 'this process may not act as its node');
+function leave({ mesh, log }: Reporting, error: IsthmusError, level: 'debug' | 'error'): void {
+  log[level]({ code: error.code, err: error.message, remedy: error.remedy }, 'this process may not act as its node');
   mesh.endParentLinks(error);
 }
 
-/** Runs one stream until it ends; returns why. */
-async function reportOnce(options: Reporting, stopping: AbortSignal): Promise<IsthmusError> {
+/** Runs one stream until it ends; returns why. An answer of the server's means that it admits this process. */
+async function reportOnce(options: Reporting, stopping: AbortSignal, onAdmitted: () => void): Promise<IsthmusError> {
   const { mesh, reparenting } = options;
   const client = grpcClient<TopologyClient>(
     types.Topology,
@@ -104,6 +108,7 @@ async function reportOnce(options: Reporting, stopping: AbortSignal): Promise<Is
       call.on('end', () => resolve(new IsthmusError('UNREACHABLE', 'the server ended the stream', { hop: 'server' })));
     });
     call.on('data', (assignment: Assignment__Output) => {
+      onAdmitted();
       try {
         options.onAssignment?.(assignment.dial);
         reparenting.assign(assignment);

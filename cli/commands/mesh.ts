@@ -6,7 +6,7 @@ import { IsthmusError } from '../../contract/errors.ts';
 import { examples, type Cli } from '../cli.ts';
 import type { ApiClient } from '../client/client.ts';
 import { escapeText } from '../render/escape.ts';
-import { cloneText } from '../render/clone.ts';
+import { clonesText } from '../render/clone.ts';
 import { renderTable } from '../render/table.ts';
 import { bytes, daysUntil, milliseconds } from '../render/units.ts';
 import { count } from '../values.ts';
@@ -24,9 +24,9 @@ function stateOf({ state, behind, childState }: MeshLink): string {
 
 /** One line for each node of which a second process was denied. */
 function cloneLines({ nodes }: Mesh): string[] {
-  return nodes.flatMap(({ id, clone }) =>
-    clone === null ? [] : [escapeText(`${id} is cloned: also at ${cloneText(clone)}, denied`)],
-  );
+  return nodes
+    .filter(({ clones }) => clones.length > 0)
+    .map(({ id, clones }) => escapeText(`${id} is cloned: ${clonesText(clones)}`));
 }
 
 async function status(cli: Cli): Promise<void> {

@@ -7,7 +7,7 @@ import { examples, type Cli } from '../cli.ts';
 import { path } from '../client/client.ts';
 import { revokedText } from '../render/remedy.ts';
 import { renderRecord, renderTable } from '../render/table.ts';
-import { cloneText } from '../render/clone.ts';
+import { clonesText, cloneText } from '../render/clone.ts';
 import { daysUntil, moment } from '../render/units.ts';
 import { confirm } from '../terminal.ts';
 import { collectPairs, collectParents, duration } from '../values.ts';
@@ -21,6 +21,11 @@ function parentsText(parents: readonly Parent[]): string {
 
 function desiredText({ parents, errorCode }: DesiredParents): string {
   return `${parentsText(parents)}${errorCode === null ? '' : ` (last error: ${errorCode})`}`;
+}
+
+interface ReactivateOptions {
+  readonly hostname?: string;
+  readonly yes?: boolean;
 }
 
 interface SetParentsOptions {
@@ -114,7 +119,7 @@ export function addNodeCommands(program: Command, cli: Cli): void {
           'parents (in order)': parentsText(node.parents),
           ...(node.desiredParents ? { 'desired parents': desiredText(node.desiredParents) } : {}),
           state: node.state,
-          ...(node.clone ? { cloned: `also at ${cloneText(node.clone)}, denied` } : {}),
+          ...(node.clones.length > 0 ? { cloned: clonesText(node.clones) } : {}),
           'certificate expires': moment(node.certificateNotAfter),
           version: node.softwareVersion,
           'last seen': moment(node.lastSeenAt),
@@ -144,16 +149,20 @@ export function addNodeCommands(program: Command, cli: Cli): void {
 
   const reactivate = group
     .command('reactivate <node>')
-    .description('let the denied process of a cloned node in, and shut the other one out')
+    .description('let a denied process of a cloned node in, and shut the other one out')
+    .option('--hostname <hostname>', 'the host of the process to let in (default: of the one that was denied last)')
     .option('--yes', 'do not ask');
-  examples(reactivate, 'isthmus node reactivate web-1 --yes').action(async (id: string, options: { yes?: boolean }) => {
-    const client = await cli.client();
-    const { clone } = await client.get<Node>(path('nodes', id));
-    const which = clone === null ? 'the denied process' : cloneText(clone);
-    await confirm(cli.terminal, `Let ${which} act as ${id}? The other process is shut out.`, options.yes);
-    const { body } = await client.post<Node>(path('nodes', id, 'reactivate'));
-    cli.show(body, () => `node ${id} reactivated: ${which} acts as it`);
-  });
+  examples(reactivate, 'isthmus node reactivate web-1', 'isthmus node reactivate web-1 --hostname web-1b --yes').action(
+    async (id: string, { hostname, yes }: ReactivateOptions) => {
+      const client = await cli.client();
+      const { clones } = await client.get<Node>(path('nodes', id));
+      const chosen = clones.find((clone) => hostname === undefined || clone.hostname === hostname);
+      const which = chosen === undefined ? 'the denied process' : cloneText(chosen);
+      await confirm(cli.terminal, `Let ${which} act as ${id}? The other process is shut out.`, yes);
+      const { body } = await client.post<Node>(path('nodes', id, 'reactivate'), { hostname });
+      cli.show(body, () => `node ${id} reactivated: ${which} acts as it`);
+    },
+  );
 
   const revoke = group
     .command('revoke <node>')

@@ -71,7 +71,7 @@ export class Connector {
       failures = failuresAfter(outcome, failures, limits.stableMs);
       const waitMs = backoffMs(failures, { baseMs: limits.backoffBaseMs, capMs: limits.backoffCapMs });
       const facts = { peer: this.link.name, code: outcome.error.code, err: outcome.error.message, failures, waitMs };
-      if (outcome.kind === 'served') log.info(facts, 'link lost');
+      if (outcome.kind === 'served') log[isSame && isDenied(outcome) ? 'debug' : 'info'](facts, 'link lost');
       // For a peer that is away for days only the attempts 1, 2, 4, 8 … are worth a line.
       else log[isSame && !Number.isInteger(Math.log2(failures)) ? 'debug' : 'info'](facts, 'link not up');
       this.#phase = { name: 'backoff', untilMs: Date.now() + waitMs };
@@ -116,7 +116,11 @@ function serve(session: LinkSession, deps: ConnectorDeps): void {
 
 /** A session that came up proves that the peer is reachable: earlier failures count only as flapping. */
 function failuresAfter(outcome: Outcome, before: number, stableMs: number): number {
-  // A copy of a node stays one: its session came up only to be ended by the server.
-  if (outcome.kind === 'failed' || outcome.error.code === 'NODE_CLONED') return before + 1;
+  if (outcome.kind === 'failed' || isDenied(outcome)) return before + 1;
   return outcome.forMs >= stableMs ? 0 : Math.min(before + 1, FLAPPING_FAILURES);
+}
+
+/** A copy of a node stays one: its session came up only to be ended by the server. */
+function isDenied({ error }: Outcome): boolean {
+  return error.code === 'NODE_CLONED';
 }

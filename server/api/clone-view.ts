@@ -1,10 +1,8 @@
-// What the API shows about a denied process of a node.
+// What the API shows about the denied processes of a node.
 import type { NodeClone } from '../../contract/nodes.ts';
 import type { Node } from '../store/nodes/nodes.ts';
 
-/** The denied process without its nonce; null when none was denied. */
-export function cloneView({ deniedStart }: Pick<Node, 'deniedStart'>): NodeClone | null {
-  if (deniedStart === null) return null;
-  const { hostname, address, via, at } = deniedStart;
-  return { hostname, address, via, at };
+/** The denied processes without their nonces, the latest first. */
+export function clonesView({ deniedStarts }: Pick<Node, 'deniedStarts'>): NodeClone[] {
+  return deniedStarts.map(({ hostname, address, via, at }) => ({ hostname, address, via, at }));
 }

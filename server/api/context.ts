@@ -8,6 +8,7 @@ import type {
   RawServerBase,
 } from 'fastify';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
+import type { Reactivation } from '../../contract/nodes.ts';
 import type { Logger } from '../../lib/telemetry/log.ts';
 import type { Sealer } from '../../lib/secrets/seal.ts';
 import type { TraceHop } from '../../mesh/echo.ts';
@@ -67,7 +68,7 @@ export interface ApiServices {
     actor: Actor,
   ): Promise<Node>;
   revokeNode(tx: StoreTransaction, node: string, actor: Actor): Promise<void>;
-  reactivateNode(tx: StoreTransaction, node: string, actor: Actor): Promise<void>;
+  reactivateNode(tx: StoreTransaction, node: string, choice: Reactivation, actor: Actor): Promise<void>;
   eventSubscriptions(): Promise<SubscriptionStatus[]>;
   pushPackage(body: Readable, meta: PackageMeta, actor: Actor): Promise<PushResult>;
   packageVersions(id: string, page: PageRequest): Promise<Page<Package>>;

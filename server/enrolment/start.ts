@@ -9,6 +9,7 @@ import type { IdentityStore } from '../../certs/identity.ts';
 import { keepRenewed } from '../../certs/renewal.ts';
 import type { RevocationList } from '../../certs/revocations.ts';
 import { Mutex } from '../../lib/async/mutex.ts';
+import type { Reactivation } from '../../contract/nodes.ts';
 import type { Logger } from '../../lib/telemetry/log.ts';
 import type { Sealer } from '../../lib/secrets/seal.ts';
 import { SOFTWARE_VERSION } from '../../lib/version.ts';
@@ -53,7 +54,7 @@ export interface EnrolmentServices {
   /** The event makes the mesh learn of it after the commit. */
   revokeNode(tx: StoreTransaction, id: string, actor: Actor): Promise<void>;
   /** As `reactivateStart`. */
-  reactivateNode(tx: StoreTransaction, id: string, actor: Actor): Promise<void>;
+  reactivateNode(tx: StoreTransaction, id: string, choice: Reactivation, actor: Actor): Promise<void>;
   stop(): Promise<void>;
 }
 

@@ -68,7 +68,7 @@ describe('a start', () => {
     await admit({ ...copy, start: { ...copy.start!, ofThisFolder: 2 } });
     expect(generation()).toBe(first + 1);
     await expect(admit(told('g', 'd'))).rejects.toThrow(cloned);
-    await store.transaction((tx) => reactivateStart(tx, 'web-1', 'admin'));
+    await store.transaction((tx) => reactivateStart(tx, 'web-1', {}, 'admin'));
     expect(generation()).toBe(first + 2);
   });
 
@@ -76,7 +76,7 @@ describe('a start', () => {
     await admit(told('b', 'a'));
     for (let times = 0; times < 3; times += 1) await expect(admit(told('c', 'a'))).rejects.toThrow(cloned);
     expect(await clones()).toMatchObject([{ subject: 'web-1', data: { hostname: 'host', address: '10.0.0.7' } }]);
-    expect(topology.nodes.get('web-1')).toMatchObject({ startNonce: 'b', deniedStart: { nonce: 'c', via: 'eu' } });
+    expect(topology.nodes.get('web-1')).toMatchObject({ startNonce: 'b', deniedStarts: [{ nonce: 'c', via: 'eu' }] });
   });
 
   it('of a copy is denied while the process it was copied from reports', async () => {
@@ -85,7 +85,7 @@ describe('a start', () => {
     // Also when that one is away later: what it was sent is unknown to the copy.
     await expect(admit(told('c', 'b', 'a'), gone)).rejects.toThrow(cloned);
     await admit(told('d', 'a'));
-    expect(topology.nodes.get('web-1')).toMatchObject({ startNonce: 'd', deniedStart: null });
+    expect(topology.nodes.get('web-1')).toMatchObject({ startNonce: 'd', deniedStarts: [] });
   });
 
   it('is neither admitted nor denied while nobody knows whether the one before is live', async () => {
@@ -114,15 +114,33 @@ describe('a start', () => {
     await expect(admit(told('c', 'a'))).rejects.toThrow(cloned);
     const ended: string[] = [];
     onTestFinished(policy.follow({ endOtherStarts: (...start) => ended.push(start.join(' ')) }));
-    await store.transaction((tx) => reactivateStart(tx, 'web-1', 'admin'));
+    await store.transaction((tx) => reactivateStart(tx, 'web-1', {}, 'admin'));
     expect(ended).toEqual(['web-1 c']);
     await admit(told('d', 'c', 'a'));
     await expect(admit(told('b', 'a'))).rejects.toThrow(cloned);
     await expect(admit(told('e', 'b', 'a'))).rejects.toThrow(cloned);
   });
 
+  it('that was denied is let in by its host, of the last eight; of one host the latest', async () => {
+    const of = (nonce: string, hostname: string) => {
+      const copy = told(nonce, 'a');
+      return { ...copy, start: { ...copy.start!, hostname } };
+    };
+    await admit(told('b', 'a'));
+    const hosts = ['h0', 'h1', 'h2', 'h3', 'h4', 'h5', 'h6', 'h7', 'h1'];
+    for (const [index, host] of hosts.entries()) await expect(admit(of(`c${index}`, host))).rejects.toThrow(cloned);
+    const denied = () => topology.nodes.get('web-1')?.deniedStarts.map(({ nonce }) => nonce);
+    expect(denied()).toEqual(['c8', 'c7', 'c6', 'c5', 'c4', 'c3', 'c2', 'c1']);
+    const letIn = (hostname: string) => store.transaction((tx) => reactivateStart(tx, 'web-1', { hostname }, 'admin'));
+    await expect(letIn('h0')).rejects.toThrow(expect.objectContaining({ code: 'NODE_NOT_CLONED' }));
+    await letIn('h1');
+    expect(policy.isCurrent('web-1', 'c8')).toBe(true);
+    expect(denied()).toEqual([]);
+    await expect(admit(of('c9', 'h2'))).rejects.toThrow(cloned);
+  });
+
   it('cannot be let in when none was denied', async () => {
-    const letIn = store.transaction((tx) => reactivateStart(tx, 'web-1', 'admin'));
+    const letIn = store.transaction((tx) => reactivateStart(tx, 'web-1', {}, 'admin'));
     await expect(letIn).rejects.toThrow(expect.objectContaining({ code: 'NODE_NOT_CLONED' }));
   });
 });

@@ -2,6 +2,7 @@
 // is gone; every other one comes from a copy of the data folder, or from a snapshot of it. The store decides, so that two
 // copies behind different relays are told apart before one of them gets a task.
 import { IsthmusError } from '../../contract/errors.ts';
+import type { Reactivation } from '../../contract/nodes.ts';
 import type { NodeStart } from '../../certs/starts.ts';
 import { DenialLimiter } from '../../lib/net/denial-limiter.ts';
 import { cloned, type StartPolicy, type StartSessions, type ToldStart } from '../../mesh/starts.ts';
@@ -115,8 +116,8 @@ export class NodeStartPolicy implements StartPolicy {
     const { node } = told.peer;
     const { via, address = null } = told;
     const denied = { nonce: nonces[0], hostname, address, via, at: Date.now() };
-    const known = this.#topology.nodes.get(node)?.deniedStart;
-    const isKnown = known?.nonce === denied.nonce && (known.address !== null || address === null);
+    const known = this.#topology.nodes.get(node)?.deniedStarts.find(({ nonce }) => nonce === denied.nonce);
+    const isKnown = known !== undefined && (known.address !== null || address === null);
     if (!isKnown && this.#limiter.admit(node) !== 'suppressed') {
       await this.#store.transaction((tx) => recordDeniedStart(tx, node, denied));
     }
@@ -128,20 +129,30 @@ export class NodeStartPolicy implements StartPolicy {
 }
 
 /**
- * Lets the denied process of a node in; the one before is shut out at once. What was sent to that one is not sent
- * again: see `journalGeneration`. NODE_NOT_CLONED when none was denied.
+ * Lets the denied process of a node in, of several the latest one, of a host if that is named; the one before is shut
+ * out at once. What was sent to that one is not sent again: see `journalGeneration`. NODE_NOT_CLONED when none was
+ * denied.
  */
-export async function reactivateStart(tx: StoreTransaction, id: string, actor: Actor): Promise<void> {
-  const { deniedStart } = await tx.nodes.get(id);
-  if (deniedStart === null) throw new IsthmusError('NODE_NOT_CLONED', `no second process of ${id} was denied`);
-  const { nonce, hostname, address } = deniedStart;
+export async function reactivateStart(
+  tx: StoreTransaction,
+  id: string,
+  { hostname: wanted }: Reactivation,
+  actor: Actor,
+): Promise<void> {
+  const { deniedStarts } = await tx.nodes.get(id);
+  const denied = deniedStarts.find(({ hostname }) => wanted === undefined || hostname === wanted);
+  if (denied === undefined) {
+    const where = wanted === undefined ? '' : ` on ${wanted}`;
+    throw new IsthmusError('NODE_NOT_CLONED', `no second process of ${id}${where} was denied`);
+  }
+  const { nonce, hostname, address } = denied;
   await tx.nodes.swapStart(id, nonce, Date.now());
   await tx.events.append({ actor, type: 'node.reactivated', subject: id, data: { hostname, address } });
 }
 
 /** Whether a start follows the one that was admitted, and none that was denied. */
-function follows({ startNonce, deniedStart }: Node, { nonces }: NodeStart): boolean {
-  if (deniedStart !== null && nonces.includes(deniedStart.nonce)) return false;
+function follows({ startNonce, deniedStarts }: Node, { nonces }: NodeStart): boolean {
+  if (deniedStarts.some(({ nonce }) => nonces.includes(nonce))) return false;
   return startNonce === null || nonces.includes(startNonce);
 }
 

@@ -62,7 +62,7 @@ interface NodeTable {
   /** Hex. */
   start_nonce: string | null;
   /** DeniedStart, as JSON. */
-  denied_start_json: string | null;
+  denied_starts_json: string | null;
   reactivated_at: number | null;
   journal_generation: number;
   version: number;

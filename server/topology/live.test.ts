@@ -208,7 +208,8 @@ const changes: readonly Change[] = [
   (tx, id, seed) => tx.nodes.recordLastSeen(id, { report: { links: [toParent('eu')] }, lastSeenAt: seed }),
   (tx, id, seed) => tx.nodes.revoke(id, seed),
   (tx, id, seed) => tx.nodes.admitStart(id, { nonce: `${seed}`, ofSameFolder: seed % 2 === 0 }),
-  (tx, id, seed) => tx.nodes.denyStart(id, { nonce: `${seed}`, hostname: 'h', address: null, via: id, at: seed }),
+  (tx, id, seed) =>
+    tx.nodes.setDeniedStarts(id, [{ nonce: `${seed}`, hostname: 'h', address: null, via: id, at: seed }]),
   (tx, id, seed) => tx.nodes.swapStart(id, `${seed}`, seed),
   (tx, id, seed) => tx.nodes.reactivate({ id, site: 'eu', parents: below(seed), certificateNotAfter: seed }),
   (tx, id, seed) => tx.nodes.recordReparented(id, below(seed)),

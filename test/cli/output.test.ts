@@ -219,7 +219,7 @@ const anything = {
       ],
     },
   ],
-  clone: { hostname: hostile, address: hostile, via: hostile },
+  clones: [{ hostname: hostile, address: hostile, via: hostile }],
   steps: [{ name: hostile, kind: 'script', targetRoles: [hostile], script: { interpreter: 'bash', body: hostile } }],
   process: [{ name: hostile, kind: 'package', package: { id: hostile }, targetRoles: [hostile] }],
   paths: [
@@ -476,7 +476,7 @@ it('a dead relay is down, and what is behind it unknown', async () => {
     state: 'active',
     live: 'unknown',
     behind: 'eu',
-    clone: null,
+    clones: [],
   };
   api.on('GET /api/v1/nodes', (_request, response) => json(response, { items: [] }));
   api.on('GET /api/v1/mesh', (_request, response) => json(response, { nodes: [node], links }));

@@ -10,6 +10,7 @@ import { silentLogger } from '../../lib/telemetry/log.ts';
 import { start as startMirror } from '../../mirror/start.ts';
 import { start as startRelay } from '../../relay/start.ts';
 import { start as startTentacle } from '../../tentacle/start.ts';
+import { heardLog } from '../support/heard-log.ts';
 import { tcpLine } from '../support/tcp-line.ts';
 import { waitFor } from '../support/wait.ts';
 import { freePort } from '../support/world.ts';
@@ -36,8 +37,8 @@ async function meshUp(): Promise<WholeMesh> {
   return mesh;
 }
 
-async function start(role: keyof typeof starts, node: JoinedNode) {
-  const running = await starts[role](node, { log });
+async function start(role: keyof typeof starts, node: JoinedNode, logger = log) {
+  const running = await starts[role](node, { log: logger });
   onTestFinished(() => running.stop());
   return running;
 }
@@ -49,7 +50,7 @@ async function copyOf(node: JoinedNode, to: string): Promise<JoinedNode> {
 
 /** What the server shows about a denied process of a node. */
 async function cloneOf(mesh: WholeMesh, id: string): Promise<Clone> {
-  return waitFor(async () => ((await mesh.api.ask('GET', `/nodes/${id}`)).clone as Clone | null) ?? undefined, {
+  return waitFor(async () => ((await mesh.api.ask('GET', `/nodes/${id}`)).clones as Clone[])[0], {
     limitMs: 45_000,
     what: `the clone of ${id}`,
   });
@@ -90,7 +91,8 @@ describe('a copied tentacle', () => {
       await mesh.linked('web-1');
       const [before] = await witnessed(mesh, 1);
       expect(before).toContain(nodes[first]!.dataDir);
-      await start('tentacle', nodes[1 - first]!);
+      const heard = heardLog();
+      await start('tentacle', nodes[1 - first]!, heard.log);
       const ran = await witnessed(mesh, 15);
       expect(ran.map((folder) => folder.startsWith(`${nodes[first]!.dataDir}/`))).toEqual(ran.map(() => true));
       expect(ran).toHaveLength(15);
@@ -98,6 +100,10 @@ describe('a copied tentacle', () => {
       expect(await cloneOf(mesh, 'web-1')).toMatchObject({ hostname: hostname(), address: '127.0.0.1', via });
       const { items } = await mesh.api.ask('GET', '/events?type=node.cloned');
       expect(items).toMatchObject([{ subject: 'web-1', data: { via, address: '127.0.0.1' } }]);
+      // It is denied again and again, and says so once.
+      const told = () => heard.lines.filter(({ msg }) => msg === 'this process may not act as its node');
+      await waitFor(() => told().length > 1, { what: 'another denial' });
+      expect(told().filter(({ level }) => level === 'error')).toHaveLength(1);
     },
     limitMs,
   );
@@ -114,7 +120,7 @@ describe('a copied tentacle', () => {
       const ran = await witnessed(mesh, 10);
       expect(ran.filter((folder) => folder.startsWith(`${original.dataDir}/`))).toHaveLength(10);
       expect(ran).toHaveLength(10);
-      await mesh.api.ask('POST', '/nodes/web-1/reactivate');
+      await mesh.api.ask('POST', '/nodes/web-1/reactivate', {});
       const after = await witnessed(mesh, 10);
       expect(after.filter((folder) => folder.startsWith(`${copy.dataDir}/`))).toHaveLength(10);
       expect(after).toHaveLength(10);

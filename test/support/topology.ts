@@ -20,7 +20,7 @@ export function nodeOf(id: string, role: Node['role'], parents: readonly string[
     lastSeenAt: null,
     revokedAt: null,
     startNonce: null,
-    deniedStart: null,
+    deniedStarts: [],
     reactivatedAt: null,
     journalGeneration: 0,
     version: 1,

@@ -18,7 +18,7 @@ import type { Node } from '../../store/nodes/nodes.ts';
 import type { LiveTopology } from '../../topology/live.ts';
 import type { ResolvedPath } from '../../topology/route-resolver.ts';
 import type { Link, Topology } from '../../topology/topology.ts';
-import { cloneView } from '../clone-view.ts';
+import { clonesView } from '../clone-view.ts';
 import type { ApiContext, ApiInstance } from '../context.ts';
 
 export function meshRoutes(app: ApiInstance, context: ApiContext): void {
@@ -136,7 +136,7 @@ function toNodeView(node: Node, topology: LiveTopology): MeshNode {
   const { id, role, site, state, lastSeenAt, softwareVersion } = node;
   const parents = node.parents.map((parent) => parent.node);
   const now = topology.liveness(node);
-  return { id, role, site, parents, state, ...now, lastSeenAt, softwareVersion, clone: cloneView(node) };
+  return { id, role, site, parents, state, ...now, lastSeenAt, softwareVersion, clones: clonesView(node) };
 }
 
 function toLinkView(link: Link, { nodes }: Topology): MeshLink {

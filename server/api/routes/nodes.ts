@@ -1,11 +1,11 @@
 // Nodes of the mesh: list, show, set desired parents, reactivate, revoke.
 import { IdempotencyKey, IfMatch, json } from '../../../contract/http.ts';
-import { NewParents, Node as NodeView, NodePage, NodeQuery } from '../../../contract/nodes.ts';
+import { NewParents, Node as NodeView, NodePage, NodeQuery, Reactivation } from '../../../contract/nodes.ts';
 import { BySlug } from '../../../contract/schema.ts';
 import type { Node } from '../../store/nodes/nodes.ts';
 import { reportedParents } from '../../topology/desired-parents.ts';
 import { reportedLinks } from '../../topology/topology.ts';
-import { cloneView } from '../clone-view.ts';
+import { clonesView } from '../clone-view.ts';
 import { change, requiredVersion, sendVersioned } from '../answers.ts';
 import type { ApiContext, ApiInstance } from '../context.ts';
 import { mapPage, pageRequest } from '../pages.ts';
@@ -79,20 +79,22 @@ export function nodeRoutes(app: ApiInstance, context: ApiContext): void {
       config: { access: 'admin' },
       schema: {
         operationId: 'reactivateNode',
-        summary: 'Let the denied process of a node in',
+        summary: 'Let a denied process of a node in',
         description:
           'For a machine that was restored from a snapshot, or a data folder that was moved: the process that was ' +
           'denied becomes the node, and the one before is shut out at once. Scripts that were sent to that one and ' +
-          'have not ended are interrupted.',
+          'have not ended are interrupted. Of several denied processes the latest one is taken, of `hostname` if that ' +
+          'is given.',
         tags,
         params: BySlug,
         headers: IdempotencyKey,
+        body: Reactivation,
         response: { 200: json('The node.', NodeView, 'ETag') },
       },
     },
     (request, reply) =>
       change(context, request, reply, async (tx, actor) => {
-        await services.reactivateNode(tx, request.params.id, actor);
+        await services.reactivateNode(tx, request.params.id, request.body, actor);
         const node = await tx.nodes.get(request.params.id);
         return { status: 200, body: toView(node), version: node.version };
       }),
@@ -123,12 +125,12 @@ export function nodeRoutes(app: ApiInstance, context: ApiContext): void {
   );
 }
 
-function toView({ report, desired, startNonce: _, journalGeneration: __, deniedStart, ...node }: Node): NodeView {
+function toView({ report, desired, startNonce: _, journalGeneration: __, deniedStarts, ...node }: Node): NodeView {
   const errorCode = reportedParents({ report })?.parentsErrorCode ?? '';
   return {
     ...node,
     desiredParents: desired && { ...desired, errorCode: errorCode === '' ? null : errorCode },
-    clone: cloneView({ deniedStart }),
+    clones: clonesView({ deniedStarts }),
     links: reportedLinks({ report }),
   };
 }

@@ -42,7 +42,7 @@ const TABLES: readonly TableSpec[] = [
       last_seen_at: 'int?',
       revoked_at: 'int?',
       start_nonce: 'text?',
-      denied_start_json: 'text?',
+      denied_starts_json: 'text?',
       reactivated_at: 'int?',
       journal_generation: 'int',
       version: 'int',

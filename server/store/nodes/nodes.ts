@@ -25,8 +25,8 @@ export interface Node {
   readonly revokedAt: number | null;
   /** Of the process that was admitted last. */
   readonly startNonce: string | null;
-  /** The latest start that was denied since. */
-  readonly deniedStart: DeniedStart | null;
+  /** The starts that were denied since, the latest first. */
+  readonly deniedStarts: readonly DeniedStart[];
   /** When a denied start was last let in, in place of the one before. */
   readonly reactivatedAt: number | null;
   /** Rises with every admitted start that may lack what the one before has journalled. */
@@ -187,7 +187,7 @@ export class NodeRepository {
         desired_parents_json: null,
         certificate_not_after: node.certificateNotAfter,
         start_nonce: null,
-        denied_start_json: null,
+        denied_starts_json: null,
         version: eb('version', '+', 1),
       }))
       .where('id', '=', node.id)
@@ -208,31 +208,31 @@ export class NodeRepository {
       .updateTable('nodes')
       .set((eb) => ({
         start_nonce: nonce,
-        denied_start_json: null,
+        denied_starts_json: null,
         journal_generation: eb('journal_generation', '+', ofSameFolder ? 0 : 1),
       }))
       .where('id', '=', id)
       .execute();
   }
 
-  /** Records a start that was denied. Does not change the node's version. */
-  async denyStart(id: string, denied: DeniedStart): Promise<void> {
+  /** Replaces the starts that were denied. Does not change the node's version. */
+  async setDeniedStarts(id: string, denied: readonly DeniedStart[]): Promise<void> {
     markChanged(this.#db, 'nodes', id);
     await this.#db
       .updateTable('nodes')
-      .set({ denied_start_json: JSON.stringify(denied) })
+      .set({ denied_starts_json: JSON.stringify(denied) })
       .where('id', '=', id)
       .execute();
   }
 
-  /** Lets the denied start in, in place of the one that was admitted. */
+  /** Lets a denied start in, in place of the one that was admitted. */
   async swapStart(id: string, nonce: string, now: number): Promise<void> {
     markChanged(this.#db, 'nodes', id);
     await this.#db
       .updateTable('nodes')
       .set((eb) => ({
         start_nonce: nonce,
-        denied_start_json: null,
+        denied_starts_json: null,
         reactivated_at: now,
         journal_generation: eb('journal_generation', '+', 1),
         version: eb('version', '+', 1),
@@ -312,7 +312,7 @@ function toNode(row: Selectable<Schema['nodes']>): Node {
     lastSeenAt: row.last_seen_at,
     revokedAt: row.revoked_at,
     startNonce: row.start_nonce,
-    deniedStart: fromJsonOrNull<DeniedStart>(row.denied_start_json),
+    deniedStarts: fromJsonOrNull<DeniedStart[]>(row.denied_starts_json) ?? [],
     reactivatedAt: row.reactivated_at,
     journalGeneration: row.journal_generation,
     version: row.version,
