@@ -36,12 +36,17 @@ export class Cli {
 
   /**
    * Deletes a resource once the user agrees. A missing resource is reported before the question; without a terminal to
-   * ask at, no request is sent.
+   * ask at, no request is sent. `resource` is its path, or finds it.
    */
-  async remove(resource: string, question: string, yes: boolean | undefined): Promise<void> {
+  async remove(
+    resource: string | ((client: ApiClient) => Promise<string>),
+    question: string,
+    yes: boolean | undefined,
+  ): Promise<void> {
     const agreed = () => confirm(this.terminal, question, yes);
     if (!this.terminal.interactive) await agreed();
-    await (await this.client()).remove(resource, agreed);
+    const client = await this.client();
+    await client.remove(typeof resource === 'string' ? resource : await resource(client), agreed);
   }
 
   get json(): boolean {

@@ -8,7 +8,8 @@ export const Deployment = Type.Object(
   {
     id: Type.String(),
     project: Slug,
-    release: Type.String({ description: 'The id of the release.' }),
+    release: Type.String({ description: 'The id of the release, also of one that has been deleted.' }),
+    version: ReleaseVersion,
     environment: Slug,
     task: Type.String(),
     createdAt: Timestamp,

@@ -125,6 +125,7 @@ export interface EventData {
       readonly sha256: string;
     }[];
   };
+  'release.deleted': { readonly project: string; readonly version: string };
   'site.created': { readonly name: string };
   'site.updated': Described;
   'site.deleted': Nothing;
@@ -200,6 +201,7 @@ export const EVENT_SUBJECTS = {
   'project.process-replaced': 'project',
   'project.deleted': 'project',
   'release.created': 'release',
+  'release.deleted': 'release',
   'site.created': 'site',
   'site.updated': 'site',
   'site.deleted': 'site',

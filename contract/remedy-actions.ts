@@ -7,6 +7,8 @@ export type ListedKind = (typeof LISTED_KINDS)[number];
 
 /** Every action, with the names of its arguments. */
 const ACTION_ARGUMENTS = {
+  /** Cancel the task. */
+  CANCEL_TASK: ['task'],
   /** Choose an existing one. */
   CHOOSE_EXISTING: ['kind'],
   /** Choose an existing one, or create the missing one. */
@@ -17,6 +19,12 @@ const ACTION_ARGUMENTS = {
   CHOOSE_PACKAGE_VERSION: ['package'],
   /** Choose a relay that exists and is active. */
   CHOOSE_RELAY: [],
+  /** Delete the release. */
+  DELETE_RELEASE: ['project', 'version'],
+  /** Delete the variable. */
+  DELETE_VARIABLE: ['project', 'variable'],
+  /** Deploy another release of the project to the environment. */
+  DEPLOY_OTHER: ['project', 'environment'],
   /** Enable the machine. */
   ENABLE_MACHINE: ['machine'],
   /** Give the address of the node, as host:port. */
@@ -32,6 +40,8 @@ const ACTION_ARGUMENTS = {
   REACTIVATE_NODE: ['node'],
   /** Revoke the node. */
   REVOKE_NODE: ['node'],
+  /** Revoke the join token. */
+  REVOKE_TOKEN: ['token'],
   /** Put the machines, IDs separated by commas, into an environment. */
   SET_ENVIRONMENTS: ['machines'],
   /** Change the mode of the file or folder, as `chmod` writes it. */

@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import type { Release } from '../../contract/releases.ts';
 import { examples, type Cli } from '../cli.ts';
-import { path } from '../client/client.ts';
+import { path, type ApiClient } from '../client/client.ts';
 import { renderRecord, renderTable } from '../render/table.ts';
 import { bytes, moment } from '../render/units.ts';
 import { collectPairs } from '../values.ts';
@@ -40,6 +40,21 @@ export function addReleaseCommands(program: Command, cli: Cli): void {
         each.id,
       ]);
       cli.show(items, () => renderTable(['version', 'created', 'packages', 'id'], rows));
+    },
+  );
+
+  const remove = group
+    .command('delete <project> <version>')
+    .description('delete a release that no machine has and no task deploys')
+    .option('--yes', 'do not ask');
+  examples(remove, 'isthmus release delete web 1.0.0 --yes').action(
+    async (project: string, version: string, options: { yes?: boolean }) => {
+      const find = async (client: ApiClient): Promise<string> => {
+        const { id } = await client.get<Release>(path('projects', project, 'releases', version));
+        return path('releases', id);
+      };
+      await cli.remove(find, `Delete the release ${version} of ${project}?`, options.yes);
+      cli.show({ deleted: version }, () => `release ${version} of ${project} deleted`);
     },
   );
 

@@ -27,6 +27,20 @@ it.each<[RemedyAction | undefined, string]>([
     { code: 'PUSH_PACKAGE', arguments: { package: 'Shop.Web' } },
     '`isthmus package push FILE Shop.Web VERSION` pushes one.',
   ],
+  [{ code: 'CANCEL_TASK', arguments: { task: '01j' } }, 'As it was sent. `isthmus task cancel 01j` cancels it.'],
+  [
+    { code: 'DELETE_RELEASE', arguments: { project: 'web', version: '1.0' } },
+    'As it was sent. `isthmus release delete web 1.0` deletes it.',
+  ],
+  [
+    { code: 'DELETE_VARIABLE', arguments: { project: 'web', variable: '01j' } },
+    'As it was sent. `isthmus project variables delete web 01j` deletes it.',
+  ],
+  [
+    { code: 'DEPLOY_OTHER', arguments: { project: 'web', environment: 'prod' } },
+    'As it was sent. `isthmus deploy web VERSION --to prod` deploys one.',
+  ],
+  [{ code: 'REVOKE_TOKEN', arguments: { token: '01j' } }, 'As it was sent. `isthmus token revoke 01j` revokes it.'],
   [{ code: 'CHOOSE_RELAY', arguments: {} }, 'As it was sent. `isthmus node list` shows them.'],
   [{ code: 'GIVE_ADDRESS', arguments: { node: 'eu' } }, 'Add `--address HOST:PORT` with the address of eu.'],
   [

@@ -63,6 +63,8 @@ export function remedyText({ code, action, remedy }: Pick<IsthmusError, 'code' |
 /** An action as the command that does it, after `remedy` where that says more. */
 export function actionText(action: RemedyAction, remedy: string): string {
   switch (action.code) {
+    case 'CANCEL_TASK':
+      return `${remedy} ${command('isthmus task cancel', action.arguments.task)} cancels it.`;
     case 'CHOOSE_EXISTING':
       return `Check the spelling; ${shows(action.arguments.kind)}.`;
     case 'CHOOSE_OR_CREATE': {
@@ -78,6 +80,18 @@ export function actionText(action: RemedyAction, remedy: string): string {
       return `${command('isthmus package list', action.arguments.package)} shows which exist.`;
     case 'CHOOSE_RELAY':
       return `${remedy} \`isthmus node list\` shows them.`;
+    case 'DELETE_RELEASE': {
+      const { project, version } = action.arguments;
+      return `${remedy} ${command('isthmus release delete', project, version)} deletes it.`;
+    }
+    case 'DELETE_VARIABLE': {
+      const { project, variable } = action.arguments;
+      return `${remedy} ${command('isthmus project variables delete', project, variable)} deletes it.`;
+    }
+    case 'DEPLOY_OTHER': {
+      const { project, environment } = action.arguments;
+      return `${remedy} ${command('isthmus deploy', project, 'VERSION', '--to', environment)} deploys one.`;
+    }
     case 'ENABLE_MACHINE':
       return `${remedy} ${command('isthmus machine enable', action.arguments.machine)} enables it.`;
     case 'GIVE_ADDRESS':
@@ -94,6 +108,8 @@ export function actionText(action: RemedyAction, remedy: string): string {
       return `${remedy} ${command('isthmus node reactivate', action.arguments.node)} lets the denied one in instead.`;
     case 'REVOKE_NODE':
       return `${remedy} ${command('isthmus node revoke', action.arguments.node)} revokes it.`;
+    case 'REVOKE_TOKEN':
+      return `${remedy} ${command('isthmus token revoke', action.arguments.token)} revokes it.`;
     case 'SET_ENVIRONMENTS': {
       const [first = '', ...others] = action.arguments.machines.split(',');
       const set = command('isthmus machine set', others.length === 0 ? first : 'ID', '--environment', 'NAME');

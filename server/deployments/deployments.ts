@@ -77,6 +77,7 @@ export async function submitDeployment(
     id: newId(),
     project,
     release: release.id,
+    version,
     environment,
     task: task.id,
     createdAt: task.createdAt,

@@ -1,11 +1,11 @@
 // Shared by sites and environments: entries with an id, a name and a description. Each change leaves an audit event.
-import { IsthmusError } from '../../contract/errors.ts';
 import type { Actor } from '../store/base.ts';
 import type {
   SiteOrEnvironment,
   SiteOrEnvironmentPatch,
   SiteOrEnvironmentRepository,
 } from '../store/inventory/sites-and-environments.ts';
+import { checkUnused, type Reference } from '../store/references.ts';
 import type { StoreTransaction } from '../store/store.ts';
 
 export interface NewEntry {
@@ -23,8 +23,7 @@ interface EntryAtVersion {
 interface EntryKind {
   readonly kind: 'site' | 'environment';
   readonly rows: (tx: StoreTransaction) => SiteOrEnvironmentRepository;
-  /** What refers to it, as words for an error. */
-  readonly usersOf: (tx: StoreTransaction, id: string) => Promise<readonly string[]>;
+  readonly referencesTo: (tx: StoreTransaction, id: string) => Promise<readonly Reference[]>;
 }
 
 export interface Entries {
@@ -36,15 +35,12 @@ export interface Entries {
     patch: SiteOrEnvironmentPatch,
     actor: Actor,
   ): Promise<SiteOrEnvironment>;
-  /** Throws IN_USE, naming the users, while something refers to it. */
+  /** Throws IN_USE, naming what refers to it, while something refers to it. */
   delete(tx: StoreTransaction, entry: EntryAtVersion, actor: Actor): Promise<void>;
 }
 
-/** Users listed in an error; more would hide what to do. */
-const MAX_LISTED = 5;
-
 /** Create, update and delete for one kind of entry. */
-export function entriesOf({ kind, rows, usersOf }: EntryKind): Entries {
+export function entriesOf({ kind, rows, referencesTo }: EntryKind): Entries {
   return {
     async create(tx, { id, name = id, description = '' }, actor) {
       const created = await rows(tx).insert({ id, name, description, createdAt: Date.now() });
@@ -57,11 +53,7 @@ export function entriesOf({ kind, rows, usersOf }: EntryKind): Entries {
       return updated;
     },
     async delete(tx, { id, version }, actor) {
-      const users = await usersOf(tx, id);
-      if (users.length > 0) {
-        const rest = users.length > MAX_LISTED ? ` and ${users.length - MAX_LISTED} more` : '';
-        throw new IsthmusError('IN_USE', `${kind} ${id} is in use by ${users.slice(0, MAX_LISTED).join(', ')}${rest}`);
-      }
+      checkUnused(`${kind} ${id}`, await referencesTo(tx, id));
       await rows(tx).delete(id, version);
       await tx.events.append({ actor, type: `${kind}.deleted`, subject: id, data: {} });
     },

@@ -4,6 +4,7 @@ import type { MachineRoute } from '../../contract/machines.ts';
 import type { Actor } from '../store/base.ts';
 import type { Machine, MachinePatch } from '../store/inventory/machines.ts';
 import type { Node } from '../store/nodes/nodes.ts';
+import { checkUnused } from '../store/references.ts';
 import type { StoreTransaction } from '../store/store.ts';
 import { checkRoutes, defaultRoutes } from '../topology/routes.ts';
 import type { Topology } from '../topology/topology.ts';
@@ -81,11 +82,7 @@ export async function deleteMachine(tx: StoreTransaction, id: string, version: n
       action: { code: 'REVOKE_NODE', arguments: { node: id } },
     });
   }
-  const [variable, ...more] = await scopedVariables(tx, 'machine', id);
-  if (variable !== undefined) {
-    const rest = more.length === 0 ? '' : ` and ${more.length} more`;
-    throw new IsthmusError('IN_USE', `machine ${id} is named in the scope of ${variable}${rest}`);
-  }
+  checkUnused(`machine ${id}`, await scopedVariables(tx, 'machine', id));
   await tx.machines.delete(id, version);
   await tx.events.append({ actor, type: 'machine.deleted', subject: id, data: {} });
 }

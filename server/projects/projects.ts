@@ -4,9 +4,14 @@ import { isSlug } from '../../lib/ids.ts';
 import type { ProcessStep } from '../store/projects/process.ts';
 import type { Actor } from '../store/base.ts';
 import type { Project } from '../store/projects/projects.ts';
+import { checkUnused } from '../store/references.ts';
 import type { StoreTransaction } from '../store/store.ts';
 import { checkProcess } from './process.ts';
 import type { StepKinds } from './step-kinds.ts';
+import { deleteVariable } from './variables.ts';
+
+/** Of a project that has some. */
+const RELEASES_NAMED = 100;
 
 export interface NewProject {
   readonly id: string;
@@ -75,8 +80,18 @@ function outline(process: readonly ProcessStep[]) {
   return process.map(({ name, kind }) => ({ name, kind }));
 }
 
-/** IN_USE while it has releases or variables. */
+/** Deletes a project with its variables. IN_USE while it has releases. */
 export async function deleteProject(tx: StoreTransaction, { id, version }: ProjectRef, actor: Actor): Promise<void> {
+  const { items: releases } = await tx.releases.list(id, { limit: RELEASES_NAMED });
+  checkUnused(
+    `project ${id}`,
+    releases.map(({ version: release }) => ({
+      text: `release ${release}`,
+      remedy: 'Delete its releases first.',
+      action: { code: 'DELETE_RELEASE', arguments: { project: id, version: release } },
+    })),
+  );
+  for (const variable of await tx.variables.all(id)) await deleteVariable(tx, variable, actor);
   await tx.projects.delete(id, version);
   await tx.events.append({ actor, type: 'project.deleted', subject: id, data: {} });
 }

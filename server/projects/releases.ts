@@ -1,4 +1,5 @@
 // Creates releases: a project's present process and variables, with each package pinned by digest and size. Immutable.
+// One that nothing has installed can be deleted.
 import { IsthmusError } from '../../contract/errors.ts';
 import { newId } from '../../lib/ids.ts';
 import { compareVersions, packageIdKey, parseVersion, versionKey } from '../../lib/package-versions.ts';
@@ -6,6 +7,7 @@ import type { PinnedPackage, ProcessStep } from '../store/projects/process.ts';
 import type { Actor } from '../store/base.ts';
 import type { Package } from '../store/packages/packages.ts';
 import type { Release } from '../store/projects/releases.ts';
+import { checkUnused, type Reference } from '../store/references.ts';
 import type { StoreTransaction } from '../store/store.ts';
 import type { StepKinds } from './step-kinds.ts';
 
@@ -59,6 +61,27 @@ export async function createRelease(
   };
   await tx.events.append({ actor, type: 'release.created', subject: release.id, data });
   return release;
+}
+
+/** Deletes a release. IN_USE while a task deploys it, or it is the current or previous one of a machine. */
+export async function deleteRelease(tx: StoreTransaction, id: string, actor: Actor): Promise<void> {
+  const { project, version } = await tx.releases.get(id);
+  const tasks = await tx.deployments.openTasks(id);
+  const holders = await tx.installed.holdersOf(id);
+  checkUnused(`release ${version} of ${project}`, [
+    ...tasks.map((task): Reference => ({
+      text: `task ${task}`,
+      remedy: 'Wait until the task has ended, or cancel it.',
+      action: { code: 'CANCEL_TASK', arguments: { task } },
+    })),
+    ...holders.map(({ machine, environment, current }): Reference => ({
+      text: `machine ${machine} (${current ? 'current' : 'previous'} in ${environment})`,
+      remedy: 'Deploy other releases there, or take the machine out of the environment.',
+      action: { code: 'DEPLOY_OTHER', arguments: { project, environment } },
+    })),
+  ]);
+  await tx.releases.delete(id);
+  await tx.events.append({ actor, type: 'release.deleted', subject: id, data: { project, version } });
 }
 
 /** The package of each step that installs one, by the step's name. */

@@ -1,4 +1,4 @@
-// The errors for a reference to something that does not exist, or to a node that is revoked.
+// The errors for references: to something that does not exist, to a node that is revoked, and to what is to be deleted.
 import { IsthmusError, rejoining, type RemedyAction } from '../../contract/errors.ts';
 import type { Node } from './nodes/nodes.ts';
 
@@ -15,4 +15,24 @@ export function noSuch(kind: 'environment' | 'machine' | 'project' | 'site', id:
 /** MACHINE_REVOKED for a reference to a revoked node, in a field of a request or on a path. */
 export function revoked(node: Node, where: { readonly field: string } | { readonly hop: string }): IsthmusError {
   return new IsthmusError('MACHINE_REVOKED', `node ${node.id} has been revoked`, { ...where, action: rejoining(node) });
+}
+
+/** What refers to something, in words, and what ends that. */
+export interface Reference {
+  readonly text: string;
+  readonly remedy?: string;
+  readonly action?: RemedyAction;
+}
+
+/** References listed in an error; more would hide what to do. */
+const MOST_LISTED = 5;
+
+/** Throws IN_USE while something refers to `what`, which is to be deleted; the remedy is that of the first. */
+export function checkUnused(what: string, references: readonly Reference[]): void {
+  const [first] = references;
+  if (first === undefined) return;
+  const listed = references.slice(0, MOST_LISTED).map(({ text }) => text);
+  const rest = references.length > MOST_LISTED ? ` and ${references.length - MOST_LISTED} more` : '';
+  const { remedy, action } = first;
+  throw new IsthmusError('IN_USE', `${what} is in use by ${listed.join(', ')}${rest}`, { remedy, action });
 }

@@ -26,7 +26,7 @@ export interface Schema {
   variable_scopes: { variable: string; dimension: ScopeDimension; value: string };
   packages: PackageTable;
   releases: ReleaseTable;
-  deployments: { id: string; project: string; release: string; environment: string; task: string; created_at: number };
+  deployments: DeploymentTable;
   tasks: TaskTable;
   tickets: TicketTable;
   /** `seq` is the line's number in the task's stream, which messages and states share: see `tasks.stream_seq`. */
@@ -247,12 +247,27 @@ interface ApiKeyTable {
   created_by: string;
 }
 
+interface DeploymentTable {
+  id: string;
+  project: string;
+  /** The release's id, and its version, which stays when the release is deleted. */
+  release: string;
+  version: string;
+  environment: string;
+  task: string;
+  created_at: number;
+}
+
 /** The current release per machine, project, environment and step. */
 interface InstalledReleaseTable {
   machine: string;
   project: string;
   environment: string;
   step: string;
+  release: string;
+  /** The one before that succeeded. */
+  previous_release: string | null;
+  /** Of the package. */
   version: string;
   sha256: string;
   activated_at: number;

@@ -313,8 +313,12 @@ it('denies requests without a key, with a wrong one, or with one of too low a ro
     }
   }));
 
-/** Resources without versions: they are created and revoked. */
-const unversioned = new Set(['DELETE /api/v1/api-keys/{id}', 'DELETE /api/v1/tokens/{id}']);
+/** Resources without versions: they never change. */
+const unversioned = new Set([
+  'DELETE /api/v1/api-keys/{id}',
+  'DELETE /api/v1/releases/{id}',
+  'DELETE /api/v1/tokens/{id}',
+]);
 
 const takesHeader = (operation: Operation, name: string) =>
   parametersOf(operation, 'header').some((parameter) => parameter.name === name);

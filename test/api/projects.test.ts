@@ -268,6 +268,48 @@ describe('a release', () => {
   });
 });
 
+describe('the deletion of a release', () => {
+  it('waits for its open deployments, and its project can be deleted then, with its variables', async () => {
+    const api = await setUp();
+    const made = await api.call('POST', '/api/v1/projects/shop/releases', { body: { version: '1.0' } });
+    const path = `/api/v1/releases/${String(made.body.id)}`;
+    const body = { project: 'shop', release: '1.0', environment: 'prod' };
+    const task = await api.call('POST', '/api/v1/deployments', { body });
+    const id = String(task.body.id);
+    expect(await api.call('DELETE', path)).toMatchObject({
+      status: 409,
+      body: {
+        code: 'IN_USE',
+        detail: `release 1.0 of shop is in use by task ${id}`,
+        remedy: 'Wait until the task has ended, or cancel it.',
+        action: { code: 'CANCEL_TASK', arguments: { task: id } },
+      },
+    });
+    await api.store.transaction(async (tx) => {
+      const now = Date.now();
+      const claimed = await tx.tasks.claimNext({ owner: 'server-1', leaseMs: 1000, now });
+      await tx.tasks.end({ task: id, epoch: claimed!.epoch }, { state: 'succeeded', now });
+    });
+    await api.call('POST', '/api/v1/projects/shop/variables', { body: { name: 'Port', value: '1' } });
+    const { headers: read } = await api.call('GET', '/api/v1/projects/shop');
+    const headers = { 'if-match': read.get('etag') ?? '' };
+    expect((await api.call('DELETE', '/api/v1/projects/shop', { headers })).body).toMatchObject({
+      detail: 'project shop is in use by release 1.0',
+      action: { code: 'DELETE_RELEASE', arguments: { project: 'shop', version: '1.0' } },
+    });
+    expect((await api.call('DELETE', path)).status).toBe(204);
+    expect((await api.call('DELETE', path)).status).toBe(404);
+    const { items } = await api.store.events.list({ type: 'release.deleted', limit: 10 });
+    expect(items).toMatchObject([{ subject: made.body.id, data: { project: 'shop', version: '1.0' } }]);
+    expect((await api.call('DELETE', '/api/v1/projects/shop', { headers })).status).toBe(204);
+    expect((await api.store.events.list({ type: 'variable.deleted', limit: 10 })).items).toHaveLength(1);
+    const { body: history } = await api.call('GET', '/api/v1/deployments?project=shop');
+    expect(history.items).toMatchObject([{ release: made.body.id, version: '1.0' }]);
+    const retried = await api.call('POST', `/api/v1/tasks/${id}/retry`);
+    expect(retried).toMatchObject({ status: 422, body: { detail: 'there is no project shop' } });
+  });
+});
+
 describe('a deployment', () => {
   it('is accepted for a release, and rejected for what does not exist', async () => {
     const api = await setUp();

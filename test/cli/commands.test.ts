@@ -440,6 +440,19 @@ describe('tasks', () => {
     expect(err).toContain('`isthmus release list web`');
   });
 
+  it('deletes a release by any spelling of its version, once that is confirmed', async () => {
+    const release = { id: '01jrel', project: 'web', version: '2026.09.02', packages: [], process: [] };
+    const api = await startFakeApi();
+    for (const path of ['projects/web/releases/2026.9.2', 'releases/01jrel'])
+      api.on(`GET /api/v1/${path}`, (_request, response) => json(response, release));
+    api.on('DELETE /api/v1/releases/01jrel', (_request, response) => response.writeHead(204).end());
+    const argv = [...api.args, 'release', 'delete', 'web', '2026.9.2'];
+    expect(await isthmus(argv)).toMatchObject({ code: 2, err: expect.stringContaining('--yes') as string });
+    expect(api.requests).toEqual([]);
+    expect(await isthmus([...argv, '--yes'])).toMatchObject({ code: 0, out: 'release 2026.9.2 of web deleted\n' });
+    expect(api.requests.at(-1)).toMatchObject({ method: 'DELETE', url: '/api/v1/releases/01jrel' });
+  });
+
   it('sets routes in order of preference', async () => {
     const api = await startFakeApi();
     api.on('GET /api/v1/machines/eu-1', (_request, response) => json(response, { id: 'eu-1' }, 200, { etag: '"1"' }));

@@ -176,7 +176,13 @@ it('the installed releases of a machine are deleted with it', async () => {
   const store = await emptyStore();
   const onMachine = (machine: string) => ({ machine, project: 'shop', environment: 'prod', step: 'web' });
   for (const machine of ['web-1', 'web-2']) {
-    await store.installed.activated({ ...onMachine(machine), version: '1', sha256: 'a', activatedAt: 1 });
+    await store.installed.activated({
+      ...onMachine(machine),
+      release: 'r-1',
+      version: '1',
+      sha256: 'a',
+      activatedAt: 1,
+    });
   }
   await store.transaction((tx) =>
     tx.events.append({ actor: 'a', type: 'machine.deleted', subject: 'web-1', data: {}, at: 2 }),

@@ -129,7 +129,7 @@ it('keeps the last successful deployment and those after it', async () => {
   const made = [];
   for (const [index, state] of (['succeeded', 'failed', 'succeeded', 'failed'] as const).entries()) {
     const old = await addOld(store, { endedAt: 5_000, state });
-    const where = { project: 'shop', release: 'r-1', environment: 'prod' };
+    const where = { project: 'shop', release: 'r-1', version: '1', environment: 'prod' };
     await store.deployments.insert({ id: newId(), ...where, task: old.task, createdAt: 1000 + index });
     made.push(old);
   }

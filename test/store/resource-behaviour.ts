@@ -99,16 +99,25 @@ export function resourceBehaviour(dialect: string, open: () => Promise<Store>): 
       expect((await store.variables.get(at.project, at.id)).scope).toEqual({});
     });
 
-    it('remember the current release, and whether its step has succeeded', async () => {
+    it('remember the current release, whether its step has succeeded, and the one before that did', async () => {
       const store = await open();
       const at = { machine: 'm', project: 'shop', environment: 'prod', step: 'web' };
-      await store.installed.activated({ ...at, version: '1', sha256: 'a', activatedAt: 1 });
+      await store.installed.activated({ ...at, release: 'r-1', version: '1', sha256: 'a', activatedAt: 1 });
       expect(await store.installed.find({ ...at, environment: 'test' })).toBeUndefined();
       expect(await store.installed.find(at)).toMatchObject({ version: '1', activatedAt: 1, succeededAt: null });
       await store.installed.succeeded(at, 2);
       expect(await store.installed.find(at)).toMatchObject({ version: '1', activatedAt: 1, succeededAt: 2 });
-      await store.installed.activated({ ...at, version: '2', sha256: 'b', activatedAt: 3 });
-      expect(await store.installed.find(at)).toMatchObject({ version: '2', activatedAt: 3, succeededAt: null });
+      for (const [release, version] of [
+        ['r-2', '2'],
+        ['r-3', '3'],
+      ] as const) {
+        await store.installed.activated({ ...at, release, version, sha256: 'b', activatedAt: 3 });
+        const current = { release, version, activatedAt: 3, succeededAt: null };
+        expect(await store.installed.find(at)).toMatchObject({ ...current, previousRelease: 'r-1' });
+      }
+      await store.installed.succeeded(at, 4);
+      await store.installed.activated({ ...at, release: 'r-1', version: '1', sha256: 'a', activatedAt: 5 });
+      expect(await store.installed.find(at)).toMatchObject({ release: 'r-1', previousRelease: 'r-3' });
     });
   });
 }

@@ -1,10 +1,10 @@
 // Releases: each pins what a deployment installs.
-import { IdempotencyKey, json } from '../../../contract/http.ts';
+import { IdempotencyKey, json, noContent } from '../../../contract/http.ts';
 import { ByReleaseVersion, NewRelease, Release as ReleaseView, ReleasePage } from '../../../contract/releases.ts';
 import { ById, BySlug, PageQuery } from '../../../contract/schema.ts';
 import { IsthmusError } from '../../../contract/errors.ts';
 import { versionKey } from '../../../lib/package-versions.ts';
-import { createRelease } from '../../projects/releases.ts';
+import { createRelease, deleteRelease } from '../../projects/releases.ts';
 import type { Release } from '../../store/projects/releases.ts';
 import { change } from '../answers.ts';
 import type { ApiContext, ApiInstance } from '../context.ts';
@@ -91,6 +91,26 @@ export function releaseRoutes(app: ApiInstance, context: ApiContext): void {
         const { id } = await tx.projects.get(request.params.id);
         const release = await createRelease(tx, context.steps, id, request.body, actor);
         return { status: 201, body: toView(release), location: `/api/v1/releases/${release.id}` };
+      }),
+  );
+
+  app.delete(
+    '/releases/:id',
+    {
+      config: { access: 'operator' },
+      schema: {
+        operationId: 'deleteRelease',
+        summary: 'Delete one release',
+        description: 'Past deployments keep its id and version.',
+        tags,
+        params: ById,
+        response: { 204: noContent('The release is deleted.') },
+      },
+    },
+    (request, reply) =>
+      change(context, request, reply, async (tx, actor) => {
+        await deleteRelease(tx, request.params.id, actor);
+        return { status: 204, body: null };
       }),
   );
 }

@@ -68,7 +68,7 @@ function deployScript(step: PackageStep, script: StepScript | undefined, context
 }
 
 function packageRunner(action: PackageAction, step: PackageStep, context: ActionContext): TicketRunner {
-  const { target: machine, hasFailed, findSources } = context;
+  const { target: machine, hasFailed, findSources, release } = context;
   const { id, version, sha256, sizeBytes, format } = pinnedFor(step, context);
   const installation = installationOf(step, context);
   const payload: PackagePayload = {
@@ -80,7 +80,7 @@ function packageRunner(action: PackageAction, step: PackageStep, context: Action
   };
   const at = { machine, ...installation };
   const onSucceeded: Partial<Record<PackageAction, PackageWork['onSucceeded']>> = {
-    activate: (tx) => tx.installed.activated({ ...at, version, sha256, activatedAt: Date.now() }),
+    activate: (tx) => tx.installed.activated({ ...at, release: release.id, version, sha256, activatedAt: Date.now() }),
     settle: async (tx) => {
       if (!hasFailed) await tx.installed.succeeded(at, Date.now());
     },

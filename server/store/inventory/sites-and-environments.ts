@@ -88,7 +88,7 @@ export class SiteOrEnvironmentRepository {
     const { numDeletedRows } = await mapConstraintErrors(
       `${this.#noun} ${id}`,
       () => this.#db.deleteFrom(this.#table).where('id', '=', id).where('version', '=', version).executeTakeFirst(),
-      this.#table === 'sites' ? 'nodes' : 'past deployments',
+      this.#table === 'sites' ? 'nodes' : 'machines',
     );
     assertChanged(numDeletedRows, `${this.#noun} ${id}`);
   }

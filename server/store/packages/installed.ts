@@ -1,5 +1,5 @@
-// Installed releases: per machine and installation (project, environment, step) the current one, and whether its step has
-// succeeded.
+// Installed releases: per machine and installation (project, environment, step) the current one, whether its step has
+// succeeded, and the one before that succeeded.
 import type { Selectable } from 'kysely';
 import type { Schema } from '../schema.ts';
 import type { Executor } from '../base.ts';
@@ -13,11 +13,24 @@ export interface InstalledAt {
 }
 
 export interface InstalledRelease extends InstalledAt {
+  /** The id of the release. */
+  readonly release: string;
+  /** The one before that succeeded. */
+  readonly previousRelease: string | null;
+  /** Of the package. */
   readonly version: string;
   readonly sha256: string;
   readonly activatedAt: number;
   /** Null until its step has succeeded. */
   readonly succeededAt: number | null;
+}
+
+/** A machine of an environment that has a release. */
+export interface ReleaseHolder {
+  readonly machine: string;
+  readonly environment: string;
+  /** False: it is the one before the current one. */
+  readonly current: boolean;
 }
 
 export class InstalledRepository {
@@ -40,17 +53,40 @@ export class InstalledRepository {
   }
 
   /** Records an activation. */
-  async activated({ activatedAt, ...release }: Omit<InstalledRelease, 'succeededAt'>): Promise<void> {
-    const { version, sha256 } = release;
+  async activated({ activatedAt, ...given }: Omit<InstalledRelease, 'previousRelease' | 'succeededAt'>): Promise<void> {
+    const before = await this.find(given);
+    const previous = before === undefined ? null : previousAfter(before, given.release);
+    const { release, version, sha256 } = given;
+    const state = {
+      release,
+      previous_release: previous,
+      version,
+      sha256,
+      activated_at: activatedAt,
+      succeeded_at: null,
+    };
     await this.#db
       .insertInto('installed_releases')
-      .values({ ...release, activated_at: activatedAt, succeeded_at: null })
-      .onConflict((conflict) =>
-        conflict
-          .columns(['machine', 'project', 'environment', 'step'])
-          .doUpdateSet({ version, sha256, activated_at: activatedAt, succeeded_at: null }),
-      )
+      .values({ ...given, ...state })
+      .onConflict((conflict) => conflict.columns(['machine', 'project', 'environment', 'step']).doUpdateSet(state))
       .execute();
+  }
+
+  /** The machines that have a release and are still in the environment that it was deployed to. */
+  async holdersOf(release: string): Promise<ReleaseHolder[]> {
+    const rows = await this.#db
+      .selectFrom('installed_releases as installed')
+      .innerJoin('machine_environments as assigned', (join) =>
+        join
+          .onRef('assigned.machine', '=', 'installed.machine')
+          .onRef('assigned.environment', '=', 'installed.environment'),
+      )
+      .select(['installed.machine', 'installed.environment', 'installed.release'])
+      .where((eb) => eb.or([eb('installed.release', '=', release), eb('installed.previous_release', '=', release)]))
+      .orderBy('installed.machine')
+      .orderBy('installed.environment')
+      .execute();
+    return rows.map(({ release: current, ...row }) => ({ ...row, current: current === release }));
   }
 
   /** Records that the step of the current release has succeeded. */
@@ -75,10 +111,17 @@ export class InstalledRepository {
   }
 }
 
+/** The previous release once `release` is the current one: only one that succeeded becomes it. */
+function previousAfter(before: InstalledRelease, release: string): string | null {
+  const replaced = before.succeededAt !== null && before.release !== release;
+  return replaced ? before.release : before.previousRelease;
+}
+
 function toInstalled({
+  previous_release: previousRelease,
   activated_at: activatedAt,
   succeeded_at: succeededAt,
   ...row
 }: Selectable<Schema['installed_releases']>): InstalledRelease {
-  return { ...row, activatedAt, succeededAt };
+  return { ...row, previousRelease, activatedAt, succeededAt };
 }

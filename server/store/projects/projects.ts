@@ -78,7 +78,7 @@ export class ProjectRepository {
     const { numDeletedRows } = await mapConstraintErrors(
       `project ${id}`,
       () => this.#db.deleteFrom('projects').where('id', '=', id).where('version', '=', version).executeTakeFirst(),
-      'its releases',
+      'its releases or variables',
     );
     assertChanged(numDeletedRows, `project ${id}`);
   }

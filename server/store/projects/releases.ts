@@ -23,7 +23,9 @@ export interface Release {
 export interface Deployment {
   readonly id: string;
   readonly project: string;
+  /** The release's id, also of one that has been deleted; `version` stays. */
   readonly release: string;
+  readonly version: string;
   readonly environment: string;
   readonly task: string;
   readonly createdAt: number;
@@ -91,6 +93,10 @@ export class ReleaseRepository {
     const rows = await query.limit(page.limit + 1).execute();
     return toPage(rows, page.limit, (row) => [row.created_at, row.id], toRelease);
   }
+
+  async delete(id: string): Promise<void> {
+    await this.#db.deleteFrom('releases').where('id', '=', id).execute();
+  }
 }
 
 export class DeploymentRepository {
@@ -113,6 +119,20 @@ export class DeploymentRepository {
   async byTask(task: string): Promise<Deployment | undefined> {
     const row = await this.#db.selectFrom('deployments').selectAll().where('task', '=', task).executeTakeFirst();
     return row === undefined ? undefined : toDeployment(row);
+  }
+
+  /** The tasks that deploy this release and have not ended, oldest first. */
+  async openTasks(release: string): Promise<string[]> {
+    const rows = await this.#db
+      .selectFrom('deployments')
+      .innerJoin('tasks', 'tasks.id', 'deployments.task')
+      .select('tasks.id')
+      .where('deployments.release', '=', release)
+      .where('tasks.ended_at', 'is', null)
+      .orderBy('deployments.created_at')
+      .orderBy('deployments.id')
+      .execute();
+    return rows.map(({ id }) => id);
   }
 
   /** Newest first. */

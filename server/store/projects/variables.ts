@@ -86,14 +86,11 @@ export class VariableRepository {
   }
 
   /** The variables of all projects whose scope names this value, by project and name. */
-  async scopedTo(
-    dimension: ScopeDimension,
-    value: string,
-  ): Promise<{ readonly project: string; readonly name: string }[]> {
+  async scopedTo(dimension: ScopeDimension, value: string): Promise<Pick<Variable, 'id' | 'project' | 'name'>[]> {
     return this.#db
       .selectFrom('variables')
       .innerJoin('variable_scopes', 'variable_scopes.variable', 'variables.id')
-      .select(['variables.project', 'variables.name'])
+      .select(['variables.id', 'variables.project', 'variables.name'])
       .where('variable_scopes.dimension', '=', dimension)
       .where('variable_scopes.value', '=', value)
       .orderBy('variables.project')
