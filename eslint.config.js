@@ -33,6 +33,7 @@ const MOMENTS = [
   'server/api/certificate.ts',
   'server/api/routes/mesh.ts',
   'server/enrolment/enrolment.ts',
+  'server/health/start.ts',
   'server/tasks/context.ts',
   'server/tasks/execution/completion-reporter.ts',
   'tentacle/packages/handlers.ts',

@@ -60,9 +60,16 @@ const HealthReason = Type.Object(
 );
 export type HealthReason = Static<typeof HealthReason>;
 
+export const HealthSource = Words(['call', 'report'], {
+  $id: 'HealthSource',
+  description: 'Whether the server called the machine, or judged what its tentacle reports beside its links.',
+});
+export type HealthSource = Static<typeof HealthSource>;
+
 export const HealthReport = Type.Object(
   {
     health: Health,
+    by: HealthSource,
     reasons: List(HealthReason),
     hop: Type.Optional(Type.String({ description: 'The node at which the path failed.' })),
     route: Type.Optional(MachineRoute),
@@ -73,6 +80,21 @@ export const HealthReport = Type.Object(
   { $id: 'HealthReport', description: 'The result of the last health check.' },
 );
 export type HealthReport = Static<typeof HealthReport>;
+
+export const HealthChecks = Type.Object(
+  {
+    intervalS: Type.Integer({ description: 'The time between two checks of a machine; 0 when there are none.' }),
+    lastRoundAt: Nullable(Timestamp),
+    outdatedBefore: Nullable(Timestamp),
+  },
+  {
+    $id: 'HealthChecks',
+    description:
+      'The periodic checks. A round begins each interval and takes as long; the result of a machine that was last ' +
+      'checked before `outdatedBefore`, three intervals ago, says nothing of it now.',
+  },
+);
+export type HealthChecks = Static<typeof HealthChecks>;
 
 export const Machine = Type.Object(
   {

@@ -1,4 +1,4 @@
-// Reports to the server: links, load, denials and parents go up; the children to dial and the desired parents come
+// Reports to the server: links, load, health, denials and parents go up; the children to dial and the desired parents come
 // back. It is one stream, reopened with jitter when it breaks.
 import { statfs } from 'node:fs/promises';
 import { attempted } from '../lib/async/background.ts';
@@ -9,6 +9,7 @@ import { loadDefinitions } from '../lib/grpc/load.ts';
 import { IsthmusError } from '../contract/errors.ts';
 import type { Logger } from '../lib/telemetry/log.ts';
 import { SOFTWARE_VERSION } from '../lib/version.ts';
+import type { HealthReport } from '../proto/gen/isthmus/health/v1/HealthReport.ts';
 import type { Assignment__Output } from '../proto/gen/isthmus/topology/v1/Assignment.ts';
 import type { LinkReport } from '../proto/gen/isthmus/topology/v1/LinkReport.ts';
 import type { NodeReport } from '../proto/gen/isthmus/topology/v1/NodeReport.ts';
@@ -23,6 +24,8 @@ const types = loadDefinitions('isthmus/topology/v1/topology.proto').isthmus.topo
 const INTERVAL_MS = 5_000;
 /** A flapping link must not flood the server. */
 const MIN_INTERVAL_MS = 1_000;
+/** Well below the time for which a server takes what it was told for the present health. */
+const HEALTH_INTERVAL_MS = 15_000;
 const OPEN_TIMEOUT_MS = 15_000;
 const BACKOFF = { baseMs: 200, capMs: 10_000 };
 /** A stream that lasted this long resets the back-off. */
@@ -38,6 +41,8 @@ export interface ReportOptions {
   readonly extra?: () => Pick<NodeReport, 'feedUrl' | 'cachedBytes' | 'meshAddress'>;
   /** Of a node that fetches packages. */
   readonly abandonedSources?: AbandonedSources;
+  /** Of a tentacle: measures its machine. */
+  readonly health?: () => Promise<HealthReport>;
   /** Called with the children to dial, whenever the server assigns some. */
   readonly onAssignment?: (dials: readonly DialAssignment[]) => void;
 }
@@ -117,8 +122,10 @@ async function reportOnce(options: Reporting, stopping: AbortSignal, onAdmitted:
         call.cancel();
       }
     });
+    const measure = atIntervals(HEALTH_INTERVAL_MS, options.health);
     const timer = new ReportTimer(async () => {
-      call.write(await makeReport(options));
+      const [report, health] = await Promise.all([makeReport(options), measure()]);
+      call.write({ ...report, health });
     }, options.log);
     const unwatch = mesh.onLinksChanged(() => timer.soon());
     const stopDenials = mesh.denials.onRecorded(() => timer.soon());
@@ -176,6 +183,19 @@ function toLinkReport(link: LinkStatus): LinkReport {
     lastErrorCode: link.lastErrorCode ?? '',
     dialledBy: link.dialledBy,
     address: link.address ?? '',
+  };
+}
+
+/**
+ * What `measure` finds, once an interval; null in between, and when it fails: then the server asks by a call, which says
+ * why.
+ */
+function atIntervals<Result>(ms: number, measure?: () => Promise<Result>): () => Promise<Result | null> {
+  let lastMs = -Infinity;
+  return async () => {
+    if (measure === undefined || performance.now() - lastMs < ms) return null;
+    lastMs = performance.now();
+    return measure().catch(() => null);
   };
 }
 

@@ -85,7 +85,7 @@ export function startUpkeep({ dataDir, identity, mesh }: NodeRuntime, { log, tea
   teardown.add(() => reports.stop());
 }
 
-interface NodeUpkeep extends Pick<ReportOptions, 'abandonedSources' | 'extra' | 'onAssignment'> {
+interface NodeUpkeep extends Pick<ReportOptions, 'abandonedSources' | 'extra' | 'health' | 'onAssignment'> {
   readonly log: Logger;
   readonly teardown: Teardown;
 }

@@ -40,7 +40,10 @@ export const serverConfigSchema = Type.Object(
       Type.Integer({
         minimum: 0,
         maximum: 604_800,
-        description: 'How often every machine is checked, in seconds; 300 without it, 0 for never.',
+        // So often that one round would not end before the next.
+        not: { type: 'integer', minimum: 1, maximum: 4 },
+        description: 'How often every machine is checked, in seconds, at least 5; 0 for never (default 300).',
+        expected: 'a plain number of seconds, without a unit: 0 for never, or 5 to 604800',
       }),
     ),
     cancelTimeoutS: Type.Optional(

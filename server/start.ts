@@ -29,7 +29,7 @@ import { createMesh } from '../mesh/mesh.ts';
 import { reachableAt } from '../mesh/link/reachable-address.ts';
 import type { Mesh } from '../mesh/types.ts';
 import { createApi } from './api/app.ts';
-import type { ApiInstance } from './api/context.ts';
+import type { ApiInstance, ApiServices } from './api/context.ts';
 import { certificateFor, followCertificate, serverOptionsFor, type ApiTlsConfig } from './api/certificate.ts';
 import { listen } from './api/listen.ts';
 import { startAdminSocket } from './operations/admin-socket.ts';
@@ -43,7 +43,8 @@ import { createFeed, type Feed } from './packages/feed.ts';
 import { sourcesFinder, sourcesOf } from './packages/source-finder.ts';
 import { clearBackups } from './operations/clean-up.ts';
 import { HEALTH_CHECK_INTERVAL_S } from './config.ts';
-import { startHealthMonitor } from './health/monitor.ts';
+import { ReportedHealth } from './health/reported-health.ts';
+import { startHealth, type PeriodicHealth } from './health/start.ts';
 import { startRetention } from './operations/retention.ts';
 import { openStore } from './store/store.ts';
 import { stepHandlers, taskKinds } from './task-kinds.ts';
@@ -117,6 +118,7 @@ async function assemble(config: ServerConfig, log: Logger, teardown: Teardown): 
   const revocations = await RevocationList.open(dataDir, authorityPem, meshId, log);
   const topology = await openLiveTopology(store);
   const routes = createRouteResolver(topology);
+  const reported = new ReportedHealth({ topology, resolver: routes });
   const starts = new NodeStartPolicy({ store, topology });
   const resolvePath = (destination: string) => pathTo(routes, destination);
   const mesh = await createMesh(
@@ -159,10 +161,9 @@ async function assemble(config: ServerConfig, log: Logger, teardown: Teardown): 
     ...{ store, topology, identity, mesh, log, serverAddress },
     joins: enrolment.joins,
     findSources: sourcesFinder(feed),
+    onHealth: (machine, health) => reported.take(machine, health),
   });
   teardown.add(() => topologyService.stop());
-  await events.start();
-  teardown.add(() => events.stop());
 
   const steps = stepHandlers();
   const findSources = (machine: string, sha256: string) => sourcesOf(feed, machine, sha256);
@@ -181,15 +182,17 @@ async function assemble(config: ServerConfig, log: Logger, teardown: Teardown): 
     cancelTimeoutS: config.cancelTimeoutS,
   });
   teardown.add(() => tasks.stop());
-  const intervalMs = (config.healthCheckIntervalS ?? HEALTH_CHECK_INTERVAL_S) * 1000;
-  if (intervalMs > 0) {
-    const monitor = startHealthMonitor({ store, topology, ...tasks.shared, log, intervalMs });
-    teardown.add(() => monitor.stop());
-  }
+  const health = startHealth({
+    ...{ store, topology, events, reported, log, shared: tasks.shared },
+    intervalS: config.healthCheckIntervalS ?? HEALTH_CHECK_INTERVAL_S,
+  });
+  teardown.add(() => health.stop());
+  await events.start();
+  teardown.add(() => events.stop());
 
   const stopping = new AbortController();
   const context = { store, log, sealer, kinds, steps, nodeId: node, meshId, stopping: stopping.signal };
-  const services = apiServices({ mesh, feed, events, topology, routes, enrolment, topologyService, tasks });
+  const services = apiServices({ mesh, feed, events, topology, routes, enrolment, topologyService, tasks, health });
   const app = await createApi(
     { ...context, services },
     { ...serverOptionsFor(certificate), trustProxy: trustedProxies(config.api.trustedProxies) },
@@ -227,9 +230,20 @@ interface Components {
   readonly enrolment: EnrolmentServices;
   readonly topologyService: TopologyServices;
   readonly tasks: Tasks;
+  readonly health: PeriodicHealth;
 }
 
-function apiServices({ mesh, feed, events, topology, routes, enrolment, topologyService, tasks }: Components) {
+function apiServices({
+  mesh,
+  feed,
+  events,
+  topology,
+  routes,
+  enrolment,
+  topologyService,
+  tasks,
+  health,
+}: Components): ApiServices {
   return {
     topology,
     routes,
@@ -247,6 +261,7 @@ function apiServices({ mesh, feed, events, topology, routes, enrolment, topology
     packageVersions: feed.versions.bind(feed),
     findPackage: feed.find.bind(feed),
     openPackage: (sha256: string) => feed.download(sha256),
+    healthChecks: () => health.status(),
     wake: () => {
       tasks.wake();
     },

@@ -73,15 +73,14 @@ async function assemble(config: TentacleConfig, log: Logger, teardown: Teardown)
     onError: (error, peer, method) => mesh.denials.record(error, peer?.node ?? 'unknown', method),
   });
   teardown.add(() => host.stop());
+  const health = new HealthReporter({
+    ...{ dataDir, softwareVersion: SOFTWARE_VERSION, path: inherited['PATH'] ?? DEFAULT_PATH },
+    scriptsIsolated: user.isolated,
+    runningScripts: () => engine.runningCount,
+    certificateNotAfterMs: () => identity.peer().notAfterMs,
+  });
   addTentacleService(host, {
-    engine,
-    openEnvelope,
-    health: new HealthReporter({
-      ...{ dataDir, softwareVersion: SOFTWARE_VERSION, path: inherited['PATH'] ?? DEFAULT_PATH },
-      scriptsIsolated: user.isolated,
-      runningScripts: () => engine.runningCount,
-      certificateNotAfterMs: () => identity.peer().notAfterMs,
-    }),
+    ...{ engine, openEnvelope, health },
     packages: packageHandlers({
       packages,
       usedTickets: new UsedTickets(journal),
@@ -90,7 +89,7 @@ async function assemble(config: TentacleConfig, log: Logger, teardown: Teardown)
     }),
   });
   mesh.listen('tentacle', (stream) => host.accept(stream));
-  startUpkeep(runtime, { log, teardown, abandonedSources });
+  startUpkeep(runtime, { log, teardown, abandonedSources, health: () => health.report() });
   return { mesh: mesh.address };
 }
 

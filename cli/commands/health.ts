@@ -1,9 +1,10 @@
 // `isthmus health …`: checks machines now, or shows what the last check found.
 import type { Command } from 'commander';
-import type { Machine } from '../../contract/machines.ts';
+import type { HealthChecks, Machine } from '../../contract/machines.ts';
 import type { TaskSummary } from '../../contract/tasks.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import { examples, type Cli } from '../cli.ts';
+import { escapeText } from '../render/escape.ts';
 import { acceptsWork, healthText } from '../render/machine.ts';
 import { renderTable } from '../render/table.ts';
 import { bytes, moment } from '../render/units.ts';
@@ -20,9 +21,42 @@ function sizeFact(machine: Machine, name: string): string {
   return value === undefined ? '-' : bytes(value);
 }
 
-function healthGroup({ health }: Machine): 'ill' | 'unknown' | 'well' {
+/** `checked every 5 minutes; the last round began at 2026-01-31 12:30:05Z` */
+function checksText({ intervalS, lastRoundAt }: HealthChecks): string {
+  if (intervalS === 0) return 'no periodic checks (healthCheckIntervalS of the server is 0)';
+  const [count, unit] = intervalS % 60 === 0 ? [intervalS / 60, 'minute'] : [intervalS, 'second'];
+  const often = count === 1 ? `every ${unit}` : `every ${count} ${unit}s`;
+  return `checked ${often}; ${lastRoundAt === null ? 'no round yet' : `the last round began at ${moment(lastRoundAt)}`}`;
+}
+
+type HealthGroup = 'ill' | 'unknown' | 'outdated' | 'well';
+
+function healthGroup({ health, healthAt }: Machine, { outdatedBefore }: HealthChecks): HealthGroup {
   if (health === 'unknown') return 'unknown';
-  return health === 'unhealthy' || health === 'unreachable' ? 'ill' : 'well';
+  if (health === 'unhealthy' || health === 'unreachable') return 'ill';
+  return outdatedBefore !== null && (healthAt ?? 0) < outdatedBefore ? 'outdated' : 'well';
+}
+
+/** Throws CHECK_FAILED unless every machine that takes part is known, lately, and works. */
+function requireHealth(machines: readonly Machine[], checks: HealthChecks): void {
+  const groups = Object.groupBy(machines.filter(acceptsWork), (each) => healthGroup(each, checks));
+  const { ill = [], unknown = [], outdated = [], well = [] } = groups;
+  if (ill.length + unknown.length + outdated.length === 0 && well.length > 0) return;
+  const faults = [
+    named('not healthy: ', ill),
+    named('nothing is known of ', unknown),
+    named('not checked for three intervals: ', outdated),
+  ].filter((text) => text !== '');
+  const message = faults.length === 0 ? 'nothing is known of any machine: none takes part' : faults.join('; ');
+  const remedy =
+    ill.length > 0
+      ? 'See which hop fails with `isthmus mesh trace MACHINE`.'
+      : 'Check now with `isthmus health check`; `healthCheckIntervalS` of the server says how often it checks.';
+  throw new IsthmusError('CHECK_FAILED', message, { remedy });
+}
+
+function named(what: string, machines: readonly Machine[]): string {
+  return machines.length === 0 ? '' : `${what}${machines.map(({ id }) => id).join(', ')}`;
 }
 
 /** Adds `health`. */
@@ -41,13 +75,17 @@ export function addHealthCommands(program: Command, cli: Cli): void {
   const show = group
     .command('show')
     .description(
-      'what the last check found; exit code 1 unless every machine that takes part is known and healthy, or has warnings',
+      'what the last checks found, and how often they run; exit code 1 unless every machine that takes part is known, ' +
+        'was checked within three intervals, and is healthy or has warnings',
     );
   examples(show, 'isthmus health show', 'isthmus health show -o json').action(async () => {
-    const machines = await (await cli.client()).list<Machine>('machines');
+    const client = await cli.client();
+    const checks = await client.get<HealthChecks>('health-checks');
+    const machines = await client.list<Machine>('machines');
     const rows = machines.map((each) => [
       each.id,
       moment(each.healthAt),
+      each.healthReport?.by,
       sizeFact(each, 'diskFreeBytes'),
       sizeFact(each, 'memoryFreeBytes'),
       fact(each, 'load_1m')?.toFixed(2),
@@ -55,22 +93,8 @@ export function addHealthCommands(program: Command, cli: Cli): void {
       // Last, since its reasons may be long.
       healthText(each),
     ]);
-    cli.show(machines, () =>
-      renderTable(['machine', 'checked', 'disk free', 'memory free', 'load', 'skew ms', 'health'], rows),
-    );
-    const { ill = [], unknown = [], well = [] } = Object.groupBy(machines.filter(acceptsWork), healthGroup);
-    const ids = (those: readonly Machine[]): string => those.map((each) => each.id).join(', ');
-    if (ill.length > 0) {
-      const more = unknown.length === 0 ? '' : `; nothing is known of ${ids(unknown)}`;
-      throw new IsthmusError('CHECK_FAILED', `not healthy: ${ids(ill)}${more}`, {
-        remedy: 'See which hop fails with `isthmus mesh trace MACHINE`.',
-      });
-    }
-    if (unknown.length > 0 || well.length === 0) {
-      const of = unknown.length === 0 ? 'any machine: none takes part' : ids(unknown);
-      throw new IsthmusError('CHECK_FAILED', `nothing is known of ${of}`, {
-        remedy: 'Check now with `isthmus health check`; `healthCheckIntervalS` of the server says how often it checks.',
-      });
-    }
+    const columns = ['machine', 'checked', 'by', 'disk free', 'memory free', 'load', 'skew ms', 'health'];
+    cli.show(machines, () => `${escapeText(checksText(checks))}\n${renderTable(columns, rows)}`);
+    requireHealth(machines, checks);
   });
 }

@@ -1,6 +1,8 @@
 import type * as grpc from '@grpc/grpc-js';
 import type { EnumTypeDefinition, MessageTypeDefinition } from '@grpc/proto-loader';
 
+import type { HealthReport as _isthmus_health_v1_HealthReport, HealthReport__Output as _isthmus_health_v1_HealthReport__Output } from './isthmus/health/v1/HealthReport.ts';
+import type { Interpreter as _isthmus_health_v1_Interpreter, Interpreter__Output as _isthmus_health_v1_Interpreter__Output } from './isthmus/health/v1/Interpreter.ts';
 import type { AcquireProgress as _isthmus_tentacle_v1_AcquireProgress, AcquireProgress__Output as _isthmus_tentacle_v1_AcquireProgress__Output } from './isthmus/tentacle/v1/AcquireProgress.ts';
 import type { CancelPayload as _isthmus_tentacle_v1_CancelPayload, CancelPayload__Output as _isthmus_tentacle_v1_CancelPayload__Output } from './isthmus/tentacle/v1/CancelPayload.ts';
 import type { CancelScriptRequest as _isthmus_tentacle_v1_CancelScriptRequest, CancelScriptRequest__Output as _isthmus_tentacle_v1_CancelScriptRequest__Output } from './isthmus/tentacle/v1/CancelScriptRequest.ts';
@@ -8,10 +10,8 @@ import type { Envelope as _isthmus_tentacle_v1_Envelope, Envelope__Output as _is
 import type { EnvelopeBody as _isthmus_tentacle_v1_EnvelopeBody, EnvelopeBody__Output as _isthmus_tentacle_v1_EnvelopeBody__Output } from './isthmus/tentacle/v1/EnvelopeBody.ts';
 import type { EnvelopeRequest as _isthmus_tentacle_v1_EnvelopeRequest, EnvelopeRequest__Output as _isthmus_tentacle_v1_EnvelopeRequest__Output } from './isthmus/tentacle/v1/EnvelopeRequest.ts';
 import type { FailedSource as _isthmus_tentacle_v1_FailedSource, FailedSource__Output as _isthmus_tentacle_v1_FailedSource__Output } from './isthmus/tentacle/v1/FailedSource.ts';
-import type { HealthReport as _isthmus_tentacle_v1_HealthReport, HealthReport__Output as _isthmus_tentacle_v1_HealthReport__Output } from './isthmus/tentacle/v1/HealthReport.ts';
 import type { HealthRequest as _isthmus_tentacle_v1_HealthRequest, HealthRequest__Output as _isthmus_tentacle_v1_HealthRequest__Output } from './isthmus/tentacle/v1/HealthRequest.ts';
 import type { Installation as _isthmus_tentacle_v1_Installation, Installation__Output as _isthmus_tentacle_v1_Installation__Output } from './isthmus/tentacle/v1/Installation.ts';
-import type { Interpreter as _isthmus_tentacle_v1_Interpreter, Interpreter__Output as _isthmus_tentacle_v1_Interpreter__Output } from './isthmus/tentacle/v1/Interpreter.ts';
 import type { LogBatch as _isthmus_tentacle_v1_LogBatch, LogBatch__Output as _isthmus_tentacle_v1_LogBatch__Output } from './isthmus/tentacle/v1/LogBatch.ts';
 import type { LogLine as _isthmus_tentacle_v1_LogLine, LogLine__Output as _isthmus_tentacle_v1_LogLine__Output } from './isthmus/tentacle/v1/LogLine.ts';
 import type { LogRequest as _isthmus_tentacle_v1_LogRequest, LogRequest__Output as _isthmus_tentacle_v1_LogRequest__Output } from './isthmus/tentacle/v1/LogRequest.ts';
@@ -45,6 +45,12 @@ type SubtypeConstructor<Constructor extends new (...args: any) => any, Subtype> 
 
 export interface ProtoGrpcType {
   isthmus: {
+    health: {
+      v1: {
+        HealthReport: MessageTypeDefinition<_isthmus_health_v1_HealthReport, _isthmus_health_v1_HealthReport__Output>
+        Interpreter: MessageTypeDefinition<_isthmus_health_v1_Interpreter, _isthmus_health_v1_Interpreter__Output>
+      }
+    }
     tentacle: {
       v1: {
         AcquireProgress: MessageTypeDefinition<_isthmus_tentacle_v1_AcquireProgress, _isthmus_tentacle_v1_AcquireProgress__Output>
@@ -54,10 +60,8 @@ export interface ProtoGrpcType {
         EnvelopeBody: MessageTypeDefinition<_isthmus_tentacle_v1_EnvelopeBody, _isthmus_tentacle_v1_EnvelopeBody__Output>
         EnvelopeRequest: MessageTypeDefinition<_isthmus_tentacle_v1_EnvelopeRequest, _isthmus_tentacle_v1_EnvelopeRequest__Output>
         FailedSource: MessageTypeDefinition<_isthmus_tentacle_v1_FailedSource, _isthmus_tentacle_v1_FailedSource__Output>
-        HealthReport: MessageTypeDefinition<_isthmus_tentacle_v1_HealthReport, _isthmus_tentacle_v1_HealthReport__Output>
         HealthRequest: MessageTypeDefinition<_isthmus_tentacle_v1_HealthRequest, _isthmus_tentacle_v1_HealthRequest__Output>
         Installation: MessageTypeDefinition<_isthmus_tentacle_v1_Installation, _isthmus_tentacle_v1_Installation__Output>
-        Interpreter: MessageTypeDefinition<_isthmus_tentacle_v1_Interpreter, _isthmus_tentacle_v1_Interpreter__Output>
         LogBatch: MessageTypeDefinition<_isthmus_tentacle_v1_LogBatch, _isthmus_tentacle_v1_LogBatch__Output>
         LogLine: MessageTypeDefinition<_isthmus_tentacle_v1_LogLine, _isthmus_tentacle_v1_LogLine__Output>
         LogRequest: MessageTypeDefinition<_isthmus_tentacle_v1_LogRequest, _isthmus_tentacle_v1_LogRequest__Output>

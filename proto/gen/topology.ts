@@ -1,6 +1,8 @@
 import type * as grpc from '@grpc/grpc-js';
 import type { MessageTypeDefinition } from '@grpc/proto-loader';
 
+import type { HealthReport as _isthmus_health_v1_HealthReport, HealthReport__Output as _isthmus_health_v1_HealthReport__Output } from './isthmus/health/v1/HealthReport.ts';
+import type { Interpreter as _isthmus_health_v1_Interpreter, Interpreter__Output as _isthmus_health_v1_Interpreter__Output } from './isthmus/health/v1/Interpreter.ts';
 import type { AbandonedSource as _isthmus_topology_v1_AbandonedSource, AbandonedSource__Output as _isthmus_topology_v1_AbandonedSource__Output } from './isthmus/topology/v1/AbandonedSource.ts';
 import type { Assignment as _isthmus_topology_v1_Assignment, Assignment__Output as _isthmus_topology_v1_Assignment__Output } from './isthmus/topology/v1/Assignment.ts';
 import type { Denial as _isthmus_topology_v1_Denial, Denial__Output as _isthmus_topology_v1_Denial__Output } from './isthmus/topology/v1/Denial.ts';
@@ -21,6 +23,12 @@ type SubtypeConstructor<Constructor extends new (...args: any) => any, Subtype> 
 
 export interface ProtoGrpcType {
   isthmus: {
+    health: {
+      v1: {
+        HealthReport: MessageTypeDefinition<_isthmus_health_v1_HealthReport, _isthmus_health_v1_HealthReport__Output>
+        Interpreter: MessageTypeDefinition<_isthmus_health_v1_Interpreter, _isthmus_health_v1_Interpreter__Output>
+      }
+    }
     topology: {
       v1: {
         AbandonedSource: MessageTypeDefinition<_isthmus_topology_v1_AbandonedSource, _isthmus_topology_v1_AbandonedSource__Output>

@@ -8,6 +8,7 @@ import type {
   RawServerBase,
 } from 'fastify';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
+import type { HealthChecks } from '../../contract/machines.ts';
 import type { Reactivation } from '../../contract/nodes.ts';
 import type { Logger } from '../../lib/telemetry/log.ts';
 import type { Sealer } from '../../lib/secrets/seal.ts';
@@ -74,6 +75,7 @@ export interface ApiServices {
   packageVersions(id: string, page: PageRequest): Promise<Page<Package>>;
   findPackage(id: string, version: string): Promise<Package>;
   openPackage(sha256: string): Promise<Readable>;
+  healthChecks(): HealthChecks;
   /** Wakes the task engine: there may be a task to claim. */
   wake(): void;
 }

@@ -1,10 +1,10 @@
 // Checks one machine's health with a real call over its routes, which the tentacle answers without its script engine.
 import { IsthmusError } from '../../contract/errors.ts';
-import type { HealthReport__Output } from '../../proto/gen/isthmus/tentacle/v1/HealthReport.ts';
+import type { HealthReport__Output } from '../../proto/gen/isthmus/health/v1/HealthReport.ts';
 import type { Machine } from '../store/inventory/machines.ts';
 import type { FixedRoute } from '../store/inventory/routes.ts';
 import type { StoreTransaction } from '../store/store.ts';
-import { truncate } from '../tasks/execution/truncate.ts';
+import { truncatedFacts } from './facts.ts';
 import { judgeAnswer, judgeFailure, type MachineHealth } from './judgement.ts';
 import { tryRoutes } from '../tasks/execution/call-with-failover.ts';
 import type { RoutesOf } from '../tasks/routes.ts';
@@ -31,14 +31,14 @@ export async function checkHealth(
     if (!(thrown instanceof IsthmusError) || thrown.code !== 'MACHINE_REVOKED') throw thrown;
     const { code, message } = thrown;
     const reason = { what: 'machine', severity: 'unreachable', text: message, hop: id, code } as const;
-    return { health: 'unreachable', reasons: [reason], hop: id };
+    return { health: 'unreachable', by: 'call', reasons: [reason], hop: id };
   }
   const failed: { route: FixedRoute; error: IsthmusError }[] = [];
   for (const route of routes) {
     const round = await tryRoute(tentacles, id, route, signal);
     if (round.kind === 'answered') {
       const { report, sentAtMs } = round.value;
-      return judgeAnswer({ report, route, sentAtMs, answeredAtMs: Date.now(), failed }, thresholds);
+      return judgeAnswer({ by: 'call', report, route, sentAtMs, answeredAtMs: Date.now(), failed }, thresholds);
     }
     failed.push({ route, error: round.error });
   }
@@ -55,7 +55,7 @@ async function tryRoute(tentacles: Tentacles, machine: string, route: FixedRoute
         deadlineMs: CHECK_DEADLINE_MS,
         signal,
       });
-      return { report: truncate(report), sentAtMs };
+      return { report: truncatedFacts(report), sentAtMs };
     });
   } catch (thrown) {
     return { kind: 'failed' as const, error: IsthmusError.from(thrown, 'UNREACHABLE', { hop: machine }) };

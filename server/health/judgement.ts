@@ -1,14 +1,15 @@
-// Judges a health check: a report against thresholds, or a path that failed. Pure. "Relay down" is not "machine down":
+// Judges a health check: a machine's facts against thresholds, or a path that failed. Pure. "Relay down" is not "machine down":
 // the hop at which the path broke is part of the result.
 import { SKEW_MS } from '../../certs/signer.ts';
 import type { IsthmusError } from '../../contract/errors.ts';
-import type { Health, HealthReason, Thresholds } from '../../contract/machines.ts';
+import type { Health, HealthReason, HealthSource, Thresholds } from '../../contract/machines.ts';
 import { DAY_MS } from '../../lib/time.ts';
-import type { HealthReport__Output } from '../../proto/gen/isthmus/tentacle/v1/HealthReport.ts';
+import type { HealthReport__Output } from '../../proto/gen/isthmus/health/v1/HealthReport.ts';
 import type { FixedRoute } from '../store/inventory/routes.ts';
 
 export interface MachineHealth {
   readonly health: Exclude<Health, 'unknown'>;
+  readonly by: HealthSource;
   readonly reasons: readonly HealthReason[];
   /** The hop at which the path failed; the machine itself when the path was open but it did not answer. */
   readonly hop?: string;
@@ -18,8 +19,10 @@ export interface MachineHealth {
   readonly facts?: HealthReport__Output;
 }
 
-/** A check that was answered. */
+/** What a machine said of itself, when it was called or by its own. */
 export interface HealthAnswer {
+  readonly by: HealthSource;
+  /** Bounded: it is stored. */
   readonly report: HealthReport__Output;
   readonly route: FixedRoute;
   readonly sentAtMs: number;
@@ -49,7 +52,7 @@ const CLOCK_UNUSABLE_MS = SKEW_MS;
 
 /** The health of a machine that answered. */
 export function judgeAnswer(answer: HealthAnswer, thresholds: Thresholds | null): MachineHealth {
-  const { report, sentAtMs, answeredAtMs } = answer;
+  const { by, report, sentAtMs, answeredAtMs } = answer;
   const limits = { ...DEFAULT_THRESHOLDS, ...thresholds };
   const roundTripMs = answeredAtMs - sentAtMs;
   const clockSkewMs = Math.round(report.tentacleTimeMs - (sentAtMs + answeredAtMs) / 2);
@@ -63,7 +66,7 @@ export function judgeAnswer(answer: HealthAnswer, thresholds: Thresholds | null)
   ];
   const unhealthy = reasons.some(({ severity }) => severity === 'unhealthy');
   const health = unhealthy ? 'unhealthy' : reasons.length > 0 ? 'warning' : 'healthy';
-  return { health, reasons, route: answer.route, roundTripMs, clockSkewMs, facts: report };
+  return { health, by, reasons, route: answer.route, roundTripMs, clockSkewMs, facts: report };
 }
 
 /** The health of a machine that no route reached, with the hop at which the preferred route failed. */
@@ -82,7 +85,7 @@ export function judgeFailure(
   });
   const hop = reasons[0]?.hop ?? machine;
   const none: HealthReason = { what: 'route', severity: 'unreachable', text: 'the machine has no route', hop: machine };
-  return { health: 'unreachable', reasons: reasons.length === 0 ? [none] : reasons, hop };
+  return { health: 'unreachable', by: 'call', reasons: reasons.length === 0 ? [none] : reasons, hop };
 }
 
 /** A route as it is displayed. */

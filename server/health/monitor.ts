@@ -1,113 +1,140 @@
-// Checks every machine's health once per interval, spread over it, with a concurrency limit of its own. A machine whose
-// last check was not answered, or that has had none, is checked soon after it is linked: after its join or an outage.
+// Checks every machine's health once per interval, spread over it: by what it reports where that says enough, else by a
+// call, with a concurrency limit of their own.
 import PQueue from 'p-queue';
 import { attempted, background, every } from '../../lib/async/background.ts';
 import type { Logger } from '../../lib/telemetry/log.ts';
-import { acceptsWork } from '../store/inventory/machines.ts';
-import type { Machine } from '../store/inventory/machines.ts';
+import { acceptsWork, type Machine } from '../store/inventory/machines.ts';
 import type { Store } from '../store/store.ts';
 import { checkHealth, storeHealth } from './health-check.ts';
+import type { MachineHealth } from './judgement.ts';
+import type { ReportedHealth } from './reported-health.ts';
 import type { RoutesOf } from '../tasks/routes.ts';
 import type { Tentacles } from '../tasks/execution/tentacles.ts';
 import type { Writer } from '../tasks/writer.ts';
-import type { LiveTopology } from '../topology/live.ts';
 
 interface MonitorOptions {
   readonly store: Pick<Store, 'machines'>;
   readonly writer: Writer;
   readonly tentacles: Tentacles;
   readonly routesOf: RoutesOf;
-  readonly topology: Pick<LiveTopology, 'nodes' | 'liveness' | 'onChange'>;
+  readonly reported: Pick<ReportedHealth, 'judge'>;
   readonly log: Logger;
   /** Between two checks of one machine. */
   readonly intervalMs: number;
 }
 
-const CONCURRENCY = 16;
+const CALLS_AT_ONCE = 16;
+/** What is due in this time is judged and stored together. */
+const LOOK_EVERY_MS = 500;
+/** Bounds how much one look reads and writes when many return at once. */
+const MOST_AT_ONCE = 200;
 /** Behind one relay many return at once. */
-const FOLLOW_JITTER_MS = 2_000;
-/** How often in an interval a machine is checked anew that is linked and does not answer. */
-const FOLLOWED_PER_INTERVAL = 10;
+const SOON_MS = 2_000;
+/** A machine that has just become unreachable is checked again after this: a loss that is shorter is no event. */
+const CONFIRM_MS = 15_000;
 
-export interface HealthMonitor {
-  stop(): Promise<void>;
-}
+export class HealthMonitor {
+  readonly #options: MonitorOptions;
+  readonly #calls = new PQueue({ concurrency: CALLS_AT_ONCE });
+  readonly #stopping = new AbortController();
+  /** By the monotonic clock. */
+  readonly #dueMs = new Map<string, number>();
+  readonly #called = new Set<string>();
+  #looking: Promise<void> | undefined;
+  #lastRoundAt: number | null = null;
+  #stopTimers = (): void => undefined;
 
-/** Starts the checks: each machine's first one at a random time within the first interval. */
-export function startHealthMonitor({
-  store,
-  writer,
-  tentacles,
-  routesOf,
-  topology,
-  log,
-  intervalMs,
-}: MonitorOptions): HealthMonitor {
-  const queue = new PQueue({ concurrency: CONCURRENCY });
-  const stopping = new AbortController();
-  const timers = new Map<string, NodeJS.Timeout>();
-  const queued = new Set<string>();
-  /** Machines whose last check was answered; none are known before the first round. */
-  let answered: Set<string> | undefined;
-  const followedMs = new Map<string, number>();
+  constructor(options: MonitorOptions) {
+    this.#options = options;
+  }
 
-  async function check(id: string): Promise<void> {
+  /** When the last round began, in milliseconds since 1970; null before the first. */
+  get lastRoundAt(): number | null {
+    return this.#lastRoundAt;
+  }
+
+  /** Starts the checks: each machine's first one at a random time within the first interval. */
+  start(): void {
+    const { log, intervalMs } = this.#options;
+    const stopRounds = every(intervalMs, 'health.round', log, () => this.#round());
+    const stopLooks = every(Math.min(LOOK_EVERY_MS, intervalMs), 'health.check', log, () => this.#look());
+    this.#stopTimers = () => {
+      stopRounds();
+      stopLooks();
+    };
+    background('health.round', log, () => this.#round());
+  }
+
+  /** Checks these machines within seconds, also those whose check is under way. */
+  checkSoon(machines: readonly string[]): void {
+    for (const id of machines) this.#setDue(id, Math.random() * Math.min(SOON_MS, this.#options.intervalMs));
+  }
+
+  async stop(): Promise<void> {
+    this.#stopTimers();
+    this.#stopping.abort();
+    await this.#looking?.catch(() => undefined);
+    this.#calls.clear();
+    await this.#calls.onIdle();
+  }
+
+  async #round(): Promise<void> {
+    const machines = await this.#options.store.machines.select({ acceptsWork: true });
+    this.#lastRoundAt = Date.now();
+    // Jitter: a thousand machines behind one relay must not be called in the same instant.
+    for (const { id } of machines) {
+      if (!this.#called.has(id)) this.#setDue(id, Math.random() * this.#options.intervalMs);
+    }
+  }
+
+  #setDue(id: string, inMs: number): void {
+    const dueMs = performance.now() + inMs;
+    this.#dueMs.set(id, Math.min(dueMs, this.#dueMs.get(id) ?? dueMs));
+  }
+
+  #look(): Promise<void> {
+    this.#looking ??= this.#checkDue().finally(() => (this.#looking = undefined));
+    return this.#looking;
+  }
+
+  async #checkDue(): Promise<void> {
+    const nowMs = performance.now();
+    const ids = [...this.#dueMs]
+      .filter(([id, dueMs]) => dueMs <= nowMs && !this.#called.has(id))
+      .map(([id]) => id)
+      .slice(0, MOST_AT_ONCE);
+    if (ids.length === 0) return;
+    for (const id of ids) this.#dueMs.delete(id);
+    const { store, reported } = this.#options;
+    const stored: Promise<void>[] = [];
+    for (const machine of await store.machines.select({ ids, acceptsWork: true })) {
+      const health = reported.judge(machine);
+      if (health !== undefined) stored.push(this.#store(machine, health));
+      else this.#call(machine.id);
+    }
+    await Promise.all(stored);
+  }
+
+  #call(id: string): void {
+    this.#called.add(id);
+    const settled = (): boolean => this.#called.delete(id);
+    attempted('health.check', this.#options.log, () => this.#calls.add(() => this.#checkByCall(id))).then(
+      settled,
+      settled,
+    );
+  }
+
+  async #checkByCall(id: string): Promise<void> {
+    const { store, tentacles, routesOf } = this.#options;
+    const { signal } = this.#stopping;
     const machine = await store.machines.find(id);
     if (machine === undefined || !acceptsWork(machine)) return;
-    const health = await checkHealth({ tentacles, routesOf }, machine, stopping.signal);
-    if (stopping.signal.aborted) return;
-    if (isAnswered(health)) answered?.add(id);
-    else answered?.delete(id);
-    await writer.write((tx) => storeHealth(tx, id, health));
+    const health = await checkHealth({ tentacles, routesOf }, machine, signal);
+    if (!signal.aborted) await this.#store(machine, health);
   }
 
-  function schedule(id: string, delayMs: number): void {
-    if (queued.has(id)) return;
-    clearTimeout(timers.get(id));
-    const timer = setTimeout(() => {
-      timers.delete(id);
-      queued.add(id);
-      const settled = (): boolean => queued.delete(id);
-      attempted('health.check', log, () => queue.add(() => check(id))).then(settled, settled);
-    }, delayMs);
-    timers.set(id, timer);
+  async #store({ id, health: before }: Machine, found: MachineHealth): Promise<void> {
+    await this.#options.writer.write((tx) => storeHealth(tx, id, found));
+    if (found.health === 'unreachable' && before !== 'unreachable') this.#setDue(id, CONFIRM_MS);
   }
-
-  /** Checks soon what is linked and was not answered last. */
-  function follow(id: string): void {
-    const node = topology.nodes.get(id);
-    if (node?.role !== 'tentacle' || answered?.has(id) !== false || topology.liveness(node).live !== 'online') return;
-    const nowMs = performance.now();
-    if (nowMs - (followedMs.get(id) ?? -Infinity) < intervalMs / FOLLOWED_PER_INTERVAL) return;
-    followedMs.set(id, nowMs);
-    schedule(id, Math.random() * Math.min(FOLLOW_JITTER_MS, intervalMs));
-  }
-
-  async function round(): Promise<void> {
-    // Jitter: a thousand machines behind one relay must not be called in the same instant.
-    const machines = await store.machines.select({ acceptsWork: true });
-    answered = new Set(machines.filter(isAnswered).map(({ id }) => id));
-    for (const { id } of machines) if (!timers.has(id)) schedule(id, Math.random() * intervalMs);
-  }
-
-  const stopRounds = every(intervalMs, 'health.round', log, round);
-  background('health.round', log, round);
-  const unfollow = topology.onChange(({ nodes }) => {
-    for (const id of nodes) follow(id);
-  });
-
-  return {
-    async stop() {
-      stopRounds();
-      unfollow();
-      stopping.abort();
-      for (const timer of timers.values()) clearTimeout(timer);
-      queue.clear();
-      await queue.onIdle();
-    },
-  };
-}
-
-function isAnswered({ health }: Pick<Machine, 'health'>): boolean {
-  return health !== 'unknown' && health !== 'unreachable';
 }

@@ -20,14 +20,22 @@ const MARGIN_MS = 5;
  * own time, which rises with its load.
  */
 export function costMs(relays: readonly string[], node: string | undefined, topology: Topology): number {
-  let sumMs = 0;
-  let from = SERVER;
-  for (const to of node === undefined ? relays : [...relays, node]) {
-    sumMs += topology.link(from, to)?.roundTripMs ?? UNMEASURED_MS;
-    from = to;
-  }
+  const links = roundTripsMs(node === undefined ? relays : [...relays, node], topology);
+  let sumMs = links.reduce<number>((sum, linkMs) => sum + (linkMs ?? UNMEASURED_MS), 0);
   for (const relay of relays) sumMs += RELAY_MS / (1 - busyShare(relay, topology));
   return sumMs;
+}
+
+/** The round trip from the server over the links between these nodes; undefined until each has been measured. */
+export function roundTripMs(nodes: readonly string[], topology: Topology): number | undefined {
+  return roundTripsMs(nodes, topology).reduce<number | undefined>(
+    (sum, linkMs) => (sum === undefined || linkMs === null ? undefined : sum + linkMs),
+    0,
+  );
+}
+
+function roundTripsMs(nodes: readonly string[], topology: Topology): readonly (number | null)[] {
+  return nodes.map((to, at) => topology.link(nodes[at - 1] ?? SERVER, to)?.roundTripMs ?? null);
 }
 
 /** The share of a core that a relay used lately; 0 when it has not reported one. */

@@ -9,6 +9,7 @@ import type { Caller } from '../../lib/grpc/server.ts';
 import { checkFeedUrl } from '../../lib/net/feed-url.ts';
 import type { Logger } from '../../lib/telemetry/log.ts';
 import { MAX_DENIALS, type Denials } from '../../mesh/denials.ts';
+import type { HealthReport__Output } from '../../proto/gen/isthmus/health/v1/HealthReport.ts';
 import type { NodeReport__Output } from '../../proto/gen/isthmus/topology/v1/NodeReport.ts';
 import type { DeniedStart__Output } from '../../proto/gen/isthmus/topology/v1/DeniedStart.ts';
 import type { Denial__Output } from '../../proto/gen/isthmus/topology/v1/Denial.ts';
@@ -30,32 +31,61 @@ export interface Reporter {
   failed(thrown: unknown): void;
 }
 
+type StoredReport = Omit<NodeReport__Output, 'health'>;
+
+/** What is not written yet of a stream. */
+interface Received {
+  readonly report: StoredReport;
+  /** The latest: not every report has it. */
+  readonly health: ReceivedHealth | undefined;
+}
+
+interface ReceivedHealth {
+  readonly report: HealthReport__Output;
+  /** By the clock of this machine, for comparison with the tentacle's. */
+  readonly receivedAtMs: number;
+}
+
+export interface ReportsDeps {
+  readonly store: Store;
+  /** Where this server records what it denies. */
+  readonly denials: Denials;
+  readonly onHealth: OnHealth;
+  readonly log: Logger;
+}
+
+/** Called with the health that a tentacle has reported just now. It is not stored with the report. */
+export type OnHealth = (machine: string, health: ReceivedHealth) => void;
+
 export class Reports {
   readonly #store: Store;
+  readonly #onHealth: OnHealth;
   readonly #denials: Denials;
   readonly #abandonedSources = new AbandonedSourceEvents();
   readonly #log: Logger;
-  #latest = new Map<Reporter, NodeReport__Output>();
+  #latest = new Map<Reporter, Received>();
   #timer: NodeJS.Timeout | undefined;
   #lastMs = -WRITE_EVERY_MS;
 
-  /** `denials` is where this server records what it denies. */
-  constructor(store: Store, denials: Denials, log: Logger) {
+  constructor({ store, denials, onHealth, log }: ReportsDeps) {
     this.#store = store;
     this.#denials = denials;
+    this.#onHealth = onHealth;
     this.#log = log;
   }
 
   /** Stores a report soon, unless a later one of the same stream replaces it first. */
-  take(reporter: Reporter, given: NodeReport__Output): void {
+  take(reporter: Reporter, { health: measured, ...given }: NodeReport__Output): void {
     const report = { ...given, feedUrl: this.#acceptedUrl(reporter.caller.peer, given.feedUrl) };
     if (JSON.stringify(report).length > MAX_REPORT_BYTES) {
       reporter.failed(new IsthmusError('RESOURCE_EXHAUSTED', 'the report is too large'));
       return;
     }
+    const health =
+      measured === null ? this.#latest.get(reporter)?.health : { report: measured, receivedAtMs: Date.now() };
     // Re-insert at the end, so that reports are written in the order in which they came.
     this.#latest.delete(reporter);
-    this.#latest.set(reporter, report);
+    this.#latest.set(reporter, { report, health });
     const write = (): void => {
       this.#timer = undefined;
       this.#lastMs = performance.now();
@@ -91,8 +121,9 @@ export class Reports {
     this.#latest = new Map();
     try {
       await this.#store.transaction(async (tx) => {
-        for (const [{ caller }, report] of batch) await this.#record(tx, caller.peer, report);
+        for (const [{ caller }, { report }] of batch) await this.#record(tx, caller.peer, report);
       });
+      this.#tellHealth(batch);
     } catch (thrown) {
       if (batch.length === 1) batch[0]![0].failed(thrown);
       else await this.#writeEach(batch);
@@ -100,15 +131,23 @@ export class Reports {
   }
 
   /** Stores each report on its own, so that a bad one fails alone. */
-  async #writeEach(batch: readonly (readonly [Reporter, NodeReport__Output])[]): Promise<void> {
-    for (const [reporter, report] of batch) {
+  async #writeEach(batch: readonly (readonly [Reporter, Received])[]): Promise<void> {
+    for (const entry of batch) {
+      const [reporter, { report }] = entry;
       await this.#store
         .transaction((tx) => this.#record(tx, reporter.caller.peer, report))
+        .then(() => this.#tellHealth([entry]))
         .catch((thrown: unknown) => reporter.failed(thrown));
     }
   }
 
-  async #record(tx: StoreTransaction, { node, notAfterMs }: PeerIdentity, report: NodeReport__Output): Promise<void> {
+  #tellHealth(batch: readonly (readonly [Reporter, Received])[]): void {
+    for (const [{ caller }, { health }] of batch) {
+      if (health !== undefined && caller.peer.role === 'tentacle') this.#onHealth(caller.peer.node, health);
+    }
+  }
+
+  async #record(tx: StoreTransaction, { node, notAfterMs }: PeerIdentity, report: StoredReport): Promise<void> {
     await this.#recordDenials(tx, node, report.denials.slice(-MAX_DENIALS));
     await this.#abandonedSources.record(tx, node, report.abandonedSources);
     await tx.nodes.recordLastSeen(node, {

@@ -17,7 +17,7 @@ import type { LiveTopology } from './live.ts';
 import { setParents, type NewParentInput } from './desired-parents.ts';
 import { ReconcileLoop } from './reconcile.ts';
 import { OutageRecorder } from './outages.ts';
-import { peerDenial } from './reports.ts';
+import { peerDenial, type OnHealth } from './reports.ts';
 import { dialsOf, WatchService, type AwaitedNode, type FindSources } from './watch.ts';
 
 /** Pending joins: nodes that have a token and wait to be dialled. */
@@ -36,6 +36,7 @@ export interface TopologyDeps<Join extends AwaitedNode> {
   readonly joins: AwaitedJoins<Join>;
   /** Answers Sources.Find. */
   readonly findSources: FindSources;
+  readonly onHealth: OnHealth;
   /** The address of this server's port from outside, as host:port, when it is known. */
   readonly serverAddress: string | undefined;
 }
@@ -53,9 +54,9 @@ export interface NewParents {
 
 /** Registers the `topology` service on the mesh and starts the reconcile loop. */
 export async function startTopology<Join extends AwaitedNode>(deps: TopologyDeps<Join>): Promise<TopologyServices> {
-  const { store, topology, mesh, log, joins, findSources, serverAddress } = deps;
+  const { store, topology, mesh, log, joins, findSources, onHealth, serverAddress } = deps;
   const self = deps.identity.current().node;
-  const watch = new WatchService({ store, log, findSources, denials: mesh.denials });
+  const watch = new WatchService({ store, log, findSources, onHealth, denials: mesh.denials });
   const loop = new ReconcileLoop(async () => {
     await markApplied({ store, log }, topology);
     const pending = await joins.pending();

@@ -6,17 +6,14 @@ import type { Parent } from '../../contract/nodes.ts';
 import { toServiceError } from '../../lib/grpc/errors.ts';
 import { loadDefinitions } from '../../lib/grpc/load.ts';
 import { GrpcHost, type AsyncHandlers, type Caller } from '../../lib/grpc/server.ts';
-import type { Logger } from '../../lib/telemetry/log.ts';
-import type { Denials } from '../../mesh/denials.ts';
 import type { DialAssignment, MeshStream } from '../../mesh/types.ts';
 import type { Assignment } from '../../proto/gen/isthmus/topology/v1/Assignment.ts';
 import type { NodeReport__Output } from '../../proto/gen/isthmus/topology/v1/NodeReport.ts';
 import type { SourcesHandlers } from '../../proto/gen/isthmus/topology/v1/Sources.ts';
 import type { TopologyHandlers } from '../../proto/gen/isthmus/topology/v1/Topology.ts';
 import type { Node } from '../store/nodes/nodes.ts';
-import type { Store } from '../store/store.ts';
 import { diallingParents, type ParentsAssignment } from './reparent.ts';
-import { Reports, type Reporter } from './reports.ts';
+import { Reports, type Reporter, type ReportsDeps } from './reports.ts';
 import { routeName, type Topology } from './topology.ts';
 
 const types = loadDefinitions('isthmus/topology/v1/topology.proto').isthmus.topology.v1;
@@ -25,12 +22,8 @@ type WatchCall = Parameters<AsyncHandlers<TopologyHandlers, PeerIdentity>['Watch
 
 export type FindSources = AsyncHandlers<SourcesHandlers, PeerIdentity>['Find'];
 
-export interface WatchDeps {
-  readonly store: Store;
-  readonly log: Logger;
+export interface WatchDeps extends ReportsDeps {
   readonly findSources: FindSources;
-  /** Where this server records what it denies. */
-  readonly denials: Denials;
 }
 
 /** What each node is assigned, by node. */
@@ -56,7 +49,7 @@ export class WatchService {
 
   constructor(deps: WatchDeps) {
     this.#deps = deps;
-    this.#reports = new Reports(deps.store, deps.denials, deps.log);
+    this.#reports = new Reports(deps);
     this.#host = new GrpcHost<PeerIdentity>({
       log: deps.log,
       onError: (error, peer, method) => {

@@ -52,6 +52,7 @@ async function site(): Promise<Site> {
     revokeNode: nothing,
     reactivateNode: nothing,
     eventSubscriptions: () => Promise.resolve([]),
+    healthChecks: () => ({ intervalS: 300, lastRoundAt: null, outdatedBefore: 1 }),
     setParents: setNodeParents,
     packageVersions: nothing,
     findPackage: nothing,

@@ -201,7 +201,8 @@ const anything = {
     packages: [{ step: hostile, id: hostile, version: hostile, sha256: hostile, sizeBytes: 1 }],
   },
   desiredParents: { parents: [{ node: hostile, address: hostile }], setAt: 0, setBy: hostile, errorCode: hostile },
-  healthReport: { reasons: [{ text: hostile }], facts: { hostname: hostile, os: hostile } },
+  healthReport: { by: hostile, reasons: [{ text: hostile }], facts: { hostname: hostile, os: hostile } },
+  ...{ intervalS: hostile, lastRoundAt: hostile, outdatedBefore: hostile },
   error: { code: hostile, detail: hostile, hop: hostile },
   machines: [
     {
@@ -262,7 +263,8 @@ it.each([
     nodes: [anything],
     links: [anything],
   };
-  for (const each of [request, 'GET /api/v1/nodes', 'GET /api/v1/mesh', 'GET /api/v1/machines']) {
+  const others = ['nodes', 'mesh', 'machines', 'health-checks'].map((path) => `GET /api/v1/${path}`);
+  for (const each of [request, ...others]) {
     api.on(each, (_request, response) => json(response, { ...anything, ...lists }));
   }
   for (const output of ['table', 'json']) {
@@ -432,17 +434,34 @@ it.each<[string, object[], number, string]>([
     1,
     'not healthy: web-0; nothing is known of web-1',
   ],
+  ['was last checked long ago', [{ health: 'healthy', healthAt: 999 }], 1, 'not checked for three intervals: web-0'],
   ['is disabled or revoked', [{ disabled: true }, { state: 'revoked' }], 1, 'nothing is known of any machine'],
 ])('health show says by its exit code when a machine %s', async (_, given, expected, text) => {
   const api = await startFakeApi();
   const items = given.map((each, at) => ({
-    ...{ id: `web-${at}`, disabled: false, state: 'active', health: 'unknown', healthAt: null, healthReport: null },
+    ...{ id: `web-${at}`, disabled: false, state: 'active', health: 'unknown', healthAt: 1_000, healthReport: null },
     ...each,
   }));
+  const checks = { intervalS: 300, lastRoundAt: 60_000, outdatedBefore: 1_000 };
+  api.on('GET /api/v1/health-checks', (_request, response) => json(response, checks));
   api.on('GET /api/v1/machines', (_request, response) => json(response, { items }));
-  const { code, err } = await isthmus([...api.args, 'health', 'show']);
+  const { code, out, err } = await isthmus([...api.args, 'health', 'show']);
   expect(code).toBe(expected);
+  expect(out).toMatch(/^checked every 5 minutes; the last round began at 1970-01-01 00:01:00Z\n/);
   expect(err).toContain(text);
+});
+
+it('health show says that nothing is checked by itself, and how a machine was checked', async () => {
+  const api = await startFakeApi();
+  const checks = { intervalS: 0, lastRoundAt: null, outdatedBefore: null };
+  const machine = { id: 'web-1', disabled: false, state: 'active', health: 'healthy', healthAt: 1 };
+  const items = [{ ...machine, healthReport: { health: 'healthy', by: 'report', reasons: [] } }];
+  api.on('GET /api/v1/health-checks', (_request, response) => json(response, checks));
+  api.on('GET /api/v1/machines', (_request, response) => json(response, { items }));
+  const { code, out } = await isthmus([...api.args, 'health', 'show']);
+  expect(code).toBe(0);
+  expect(out).toMatch(/^no periodic checks \(healthCheckIntervalS of the server is 0\)\n/);
+  expect(out).toMatch(/web-1 +1970-01-01 00:00:00Z +report/);
 });
 
 it('a pending join is no fault of the mesh', async () => {

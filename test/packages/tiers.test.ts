@@ -66,6 +66,7 @@ async function tiers(): Promise<Tiers> {
     store,
     log: silentLogger(),
     findSources: sourcesFinder(feed),
+    onHealth: () => undefined,
     denials: server.mesh.denials,
   });
   onTestFinished(() => watch.stop());

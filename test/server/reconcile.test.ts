@@ -59,7 +59,7 @@ it('a node is told nothing before the server knows whom it has to dial', async (
   const authority = await createTestMesh();
   const server = await startNode(authority, 'server-1', 'server');
   const findSources = () => ({ sources: [], downloadToken: '' });
-  const watch = new WatchService({ store, log, findSources, denials: server.mesh.denials });
+  const watch = new WatchService({ store, log, findSources, onHealth: () => undefined, denials: server.mesh.denials });
   onTestFinished(() => watch.stop());
   server.mesh.listen('topology', (stream) => watch.accept(stream));
   const relay = await startNode(authority, 'eu', 'relay', {

@@ -53,6 +53,12 @@ describe('a whole mesh', () => {
     expect(everywhere).toMatchObject({ state: 'succeeded' });
     expect(everywhere.machines).toHaveLength(3);
 
+    // Each was checked by itself, soon after its join.
+    await waitFor(async () => {
+      const checked = (await mesh.api.ask('GET', '/machines')).items as { health: string }[];
+      return checked.every(({ health }) => health !== 'unknown' && health !== 'unreachable');
+    });
+    expect(await mesh.api.ask('GET', '/health-checks')).toMatchObject({ intervalS: 300 });
     const health = await mesh.api.task('/health-checks', {});
     expect(health).toMatchObject({ state: 'succeeded' });
     const checked = await mesh.api.ask('GET', '/machines/far-2');
@@ -136,9 +142,15 @@ describe('a whole mesh', () => {
     expect(acquired?.detail).toMatchObject({ from: 'mirror-1' });
 
     await mesh.stopServer();
-    await mesh.startServer();
+    await mesh.startServer({ ...mesh.config(), healthCheckIntervalS: 1 });
     await mesh.linked('relay-1', 'web-1');
     expect(await mesh.api.task('/deployments', deployment)).toMatchObject({ state: 'succeeded' });
+    // Once the links have been measured, the machine's own reports say enough.
+    const report = await waitFor(async () => {
+      const { healthReport } = await mesh.api.ask('GET', '/machines/web-1');
+      return (healthReport as { by: string } | null)?.by === 'report' && healthReport;
+    });
+    expect(report).toMatchObject({ route: { via: ['relay-1'] }, facts: { softwareVersion: SOFTWARE_VERSION } });
     const bytes = await fetch(`${mesh.addresses.apiUrl}/api/v1/packages/site/versions/1.0.0/content`, {
       headers: { authorization: `Bearer ${mesh.adminKey}` },
     });

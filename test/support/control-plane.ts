@@ -88,7 +88,7 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
   });
   onTestFinished(() => enrolment.stop());
   const findSources = () => ({ sources: [], downloadToken: '' });
-  const service = await startTopology({ ...shared, joins: enrolment.joins, findSources });
+  const service = await startTopology({ ...shared, joins: enrolment.joins, findSources, onHealth: () => undefined });
   onTestFinished(() => service.stop());
   await events.start();
   onTestFinished(() => events.stop());

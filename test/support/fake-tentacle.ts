@@ -14,7 +14,7 @@ import type { DialOptions } from '../../mesh/types.ts';
 import type { AcquireProgress } from '../../proto/gen/isthmus/tentacle/v1/AcquireProgress.ts';
 import type { Envelope, Envelope__Output } from '../../proto/gen/isthmus/tentacle/v1/Envelope.ts';
 import type { EnvelopeBody__Output } from '../../proto/gen/isthmus/tentacle/v1/EnvelopeBody.ts';
-import type { HealthReport } from '../../proto/gen/isthmus/tentacle/v1/HealthReport.ts';
+import type { HealthReport } from '../../proto/gen/isthmus/health/v1/HealthReport.ts';
 import type { LogBatch } from '../../proto/gen/isthmus/tentacle/v1/LogBatch.ts';
 import type { LogRequest__Output } from '../../proto/gen/isthmus/tentacle/v1/LogRequest.ts';
 import type { PackagePayload__Output } from '../../proto/gen/isthmus/tentacle/v1/PackagePayload.ts';
@@ -168,6 +168,8 @@ export class FakeTentacle {
   /** Fails acquisitions with this code. */
   failAcquire: 'PACKAGE_HASH_MISMATCH' | undefined;
   health: HealthReport = {};
+  /** Calls of CheckHealth. */
+  healthCalls = 0;
   readonly #epochs = new Map<string, number>();
   readonly #host: GrpcHost;
   readonly #sockets = new Set<Socket>();
@@ -279,13 +281,11 @@ export class FakeTentacle {
       StagePackage: ({ request }) => this.#package('stage', request.envelope),
       ActivatePackage: ({ request }) => this.#package('activate', request.envelope),
       SettlePackage: ({ request }) => this.#package('settle', request.envelope),
-      CheckHealth: async () => ({
-        ...(this.#stalls('health') ? await forever : {}),
-        softwareVersion: 'fake',
-        tentacleTimeMs: Date.now(),
-        cpus: 2,
-        ...this.health,
-      }),
+      CheckHealth: async () => {
+        this.healthCalls += 1;
+        if (this.#stalls('health')) await forever;
+        return { softwareVersion: 'fake', tentacleTimeMs: Date.now(), cpus: 2, ...this.health };
+      },
     };
   }
 

@@ -8,7 +8,10 @@ import { END_STATES } from '../../contract/tasks.ts';
 import { silentLogger } from '../../lib/telemetry/log.ts';
 import { createMasterKey, type Sealer } from '../../lib/secrets/seal.ts';
 import type { StepHandlerRegistry } from '../../server/deployments/steps/handler.ts';
-import { startHealthMonitor } from '../../server/health/monitor.ts';
+import { EventSubscriptions } from '../../server/events/subscriptions.ts';
+import { ReportedHealth } from '../../server/health/reported-health.ts';
+import { startHealth } from '../../server/health/start.ts';
+import { createRouteResolver } from '../../server/topology/route-resolver.ts';
 import { openLiveTopology, type LiveTopology } from '../../server/topology/live.ts';
 import type { Task } from '../../server/store/tasks/tasks.ts';
 import { openStore, type Store } from '../../server/store/store.ts';
@@ -25,6 +28,7 @@ import { waitFor } from '../support/wait.ts';
 export interface Harness {
   readonly store: Store;
   readonly topology: LiveTopology;
+  readonly reported: ReportedHealth;
   readonly sealer: Sealer;
   readonly kinds: TaskKindRegistry;
   readonly steps: StepHandlerRegistry;
@@ -56,7 +60,7 @@ export const quick: Tunables = { retryBaseMs: 5, retryCapMs: 40, pollEveryMs: 50
 
 interface Given {
   readonly journalGeneration?: () => number;
-  readonly healthCheckIntervalMs?: number;
+  readonly healthCheckIntervalS?: number;
   /** Registers task kinds and step kinds beside those of the product. */
   readonly register?: (registries: Pick<Harness, 'kinds' | 'steps'>) => void;
 }
@@ -66,6 +70,7 @@ export async function startHarness(tunables: Tunables = {}, given: Given = {}): 
   const sealer = createMasterKey({ dataDir });
   const store = await openStore({ dataDir, log: silentLogger() });
   const topology = await openLiveTopology(store);
+  const reported = new ReportedHealth({ topology, resolver: createRouteResolver(topology) });
   const ports = new Map<string, number>();
   const dialFake = dialFakes(() => ports);
   const steps = stepHandlers();
@@ -92,20 +97,28 @@ export async function startHarness(tunables: Tunables = {}, given: Given = {}): 
       nodeId: 'server-1',
       tunables: { ...quick, ...tunables },
     });
-    const intervalMs = given.healthCheckIntervalMs;
-    if (intervalMs === undefined) return tasks;
-    const monitor = startHealthMonitor({ store, topology, ...tasks.shared, log, intervalMs });
+    const intervalS = given.healthCheckIntervalS;
+    if (intervalS === undefined) return tasks;
+    const events = new EventSubscriptions({ store, log });
+    const health = startHealth({ store, topology, events, reported, shared: tasks.shared, log, intervalS });
+    const started = events.start();
     return {
       ...tasks,
       get running() {
         return tasks.running;
       },
-      stop: () => monitor.stop().then(() => tasks.stop()),
+      async stop() {
+        await started;
+        await events.stop();
+        await health.stop();
+        await tasks.stop();
+      },
     };
   };
   const harness: Harness = {
     store,
     topology,
+    reported,
     sealer,
     kinds,
     steps,

@@ -2,6 +2,7 @@
 import { expect, it } from 'vitest';
 import { submitHealthCheck } from '../../server/health/health-task.ts';
 import type { MachineHealth } from '../../server/health/judgement.ts';
+import type { NewEvent } from '../../server/store/events/events.ts';
 import { taskView } from '../../server/tasks/view.ts';
 import { ownLink } from '../support/topology.ts';
 import { waitFor } from '../support/wait.ts';
@@ -113,7 +114,7 @@ it('warns when only a less preferred route works', async () => {
 });
 
 it('checks every machine periodically', async () => {
-  const h = await startHarness({}, { healthCheckIntervalMs: 200 });
+  const h = await startHarness({}, { healthCheckIntervalS: 0.2 });
   const fake = await h.machine('web-1');
   await waitFor(async () => (await h.store.machines.get('web-1')).health === 'healthy');
   await fake.away();
@@ -124,19 +125,37 @@ it('checks every machine periodically', async () => {
 });
 
 it('checks a machine soon after it is linked for the first time, and again when an outage ends', async () => {
-  const h = await startHarness({}, { healthCheckIntervalMs: 20_000 });
+  const h = await startHarness({}, { healthCheckIntervalS: 604_800 });
   const fake = await h.machine('web-1');
-  await fake.away();
-  h.topology.followLinks({ links: () => [ownLink('web-1')], onLinksChanged: () => () => undefined });
-  const report = () => h.store.transaction((tx) => tx.nodes.recordLastSeen('web-1', { lastSeenAt: Date.now() }));
+  const append = (event: NewEvent) => h.store.transaction((tx) => tx.events.append(event));
   const health = async () => (await h.store.machines.get('web-1')).health;
-  await waitFor(async () => {
-    await report();
-    return (await health()) === 'unreachable';
-  });
-  await fake.listen();
-  await waitFor(async () => {
-    await report();
-    return (await health()) === 'healthy';
-  });
+  await append({ actor: 'web-1', type: 'node.joined', subject: 'web-1', data: { role: 'tentacle' } });
+  h.topology.followLinks({ links: () => [ownLink('web-1')], onLinksChanged: () => () => undefined });
+  await h.store.transaction((tx) => tx.nodes.recordLastSeen('web-1', { lastSeenAt: Date.now() }));
+  await waitFor(async () => (await health()) === 'healthy');
+  await fake.away();
+  await append({ actor: 'system', type: 'node.restored', subject: 'web-1', data: { downMs: 6_000 } });
+  await waitFor(async () => (await health()) === 'unreachable');
+});
+
+it('takes the word of its reports for a machine, and calls it while nothing is reported', async () => {
+  const h = await startHarness({}, { healthCheckIntervalS: 0.2 });
+  const fake = await h.machine('web-1');
+  fake.health = { os: 'called' };
+  const found = async () => (await h.store.machines.get('web-1')).healthReport as MachineHealth | null;
+  await waitFor(async () => (await found())?.by === 'call');
+  const links = () => [ownLink('web-1', { roundTripMs: 4 })];
+  h.topology.followLinks({ links, onLinksChanged: () => () => undefined });
+  const calls = fake.healthCalls;
+  h.reported.take('web-1', { receivedAtMs: Date.now(), report: { ...(await found())!.facts!, os: 'reported' } });
+  await waitFor(async () => (await found())?.by === 'report');
+  expect(await found()).toMatchObject({ route: { kind: 'direct' }, roundTripMs: 4, facts: { os: 'reported' } });
+  // One may have been on its way.
+  expect(fake.healthCalls - calls).toBeLessThanOrEqual(1);
+  const settled = fake.healthCalls;
+  const { healthAt } = await h.store.machines.get('web-1');
+  await waitFor(async () => (await h.store.machines.get('web-1')).healthAt! > healthAt! + 500);
+  expect(fake.healthCalls).toBe(settled);
+  h.topology.followLinks({ links: () => [], onLinksChanged: () => () => undefined });
+  await waitFor(async () => (await found())?.by === 'call');
 });

@@ -12,7 +12,7 @@ import { loadDefinitions } from '../../lib/grpc/load.ts';
 import { newId } from '../../lib/ids.ts';
 import { silentLogger } from '../../lib/telemetry/log.ts';
 import type { Envelope } from '../../proto/gen/isthmus/tentacle/v1/Envelope.ts';
-import type { HealthReport__Output } from '../../proto/gen/isthmus/tentacle/v1/HealthReport.ts';
+import type { HealthReport__Output } from '../../proto/gen/isthmus/health/v1/HealthReport.ts';
 import type { LogBatch__Output } from '../../proto/gen/isthmus/tentacle/v1/LogBatch.ts';
 import type { LogRequest } from '../../proto/gen/isthmus/tentacle/v1/LogRequest.ts';
 import type { ScriptPayload } from '../../proto/gen/isthmus/tentacle/v1/ScriptPayload.ts';

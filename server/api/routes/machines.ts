@@ -1,6 +1,7 @@
 // Routes of machines: environments, target roles, routes, health.
 import { IdempotencyKey, IfMatch, json, noContent } from '../../../contract/http.ts';
 import {
+  HealthChecks,
   Machine as MachineView,
   MachinePage,
   MachinePatch,
@@ -107,6 +108,20 @@ export function machineRoutes(app: ApiInstance, context: ApiContext): void {
         await deleteMachine(tx, id, requiredVersion(request), actor);
         return { status: 204, body: null };
       }),
+  );
+
+  app.get(
+    '/health-checks',
+    {
+      config: { access: 'viewer' },
+      schema: {
+        operationId: 'getHealthChecks',
+        summary: 'Show how often machines are checked, and when last',
+        tags,
+        response: { 200: json('The periodic health checks.', HealthChecks) },
+      },
+    },
+    () => services.healthChecks(),
   );
 
   app.post(

@@ -5,7 +5,7 @@ import type { MethodDefinition } from '@grpc/proto-loader'
 import type { AcquireProgress as _isthmus_tentacle_v1_AcquireProgress, AcquireProgress__Output as _isthmus_tentacle_v1_AcquireProgress__Output } from '../../../isthmus/tentacle/v1/AcquireProgress.ts';
 import type { CancelScriptRequest as _isthmus_tentacle_v1_CancelScriptRequest, CancelScriptRequest__Output as _isthmus_tentacle_v1_CancelScriptRequest__Output } from '../../../isthmus/tentacle/v1/CancelScriptRequest.ts';
 import type { EnvelopeRequest as _isthmus_tentacle_v1_EnvelopeRequest, EnvelopeRequest__Output as _isthmus_tentacle_v1_EnvelopeRequest__Output } from '../../../isthmus/tentacle/v1/EnvelopeRequest.ts';
-import type { HealthReport as _isthmus_tentacle_v1_HealthReport, HealthReport__Output as _isthmus_tentacle_v1_HealthReport__Output } from '../../../isthmus/tentacle/v1/HealthReport.ts';
+import type { HealthReport as _isthmus_health_v1_HealthReport, HealthReport__Output as _isthmus_health_v1_HealthReport__Output } from '../../../isthmus/health/v1/HealthReport.ts';
 import type { HealthRequest as _isthmus_tentacle_v1_HealthRequest, HealthRequest__Output as _isthmus_tentacle_v1_HealthRequest__Output } from '../../../isthmus/tentacle/v1/HealthRequest.ts';
 import type { LogBatch as _isthmus_tentacle_v1_LogBatch, LogBatch__Output as _isthmus_tentacle_v1_LogBatch__Output } from '../../../isthmus/tentacle/v1/LogBatch.ts';
 import type { LogRequest as _isthmus_tentacle_v1_LogRequest, LogRequest__Output as _isthmus_tentacle_v1_LogRequest__Output } from '../../../isthmus/tentacle/v1/LogRequest.ts';
@@ -60,17 +60,17 @@ export interface TentacleClient extends grpc.Client {
   /**
    * Answered without the script engine.
    */
-  CheckHealth(argument: _isthmus_tentacle_v1_HealthRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_isthmus_tentacle_v1_HealthReport__Output>): grpc.ClientUnaryCall;
-  CheckHealth(argument: _isthmus_tentacle_v1_HealthRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_isthmus_tentacle_v1_HealthReport__Output>): grpc.ClientUnaryCall;
-  CheckHealth(argument: _isthmus_tentacle_v1_HealthRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_isthmus_tentacle_v1_HealthReport__Output>): grpc.ClientUnaryCall;
-  CheckHealth(argument: _isthmus_tentacle_v1_HealthRequest, callback: grpc.requestCallback<_isthmus_tentacle_v1_HealthReport__Output>): grpc.ClientUnaryCall;
+  CheckHealth(argument: _isthmus_tentacle_v1_HealthRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_isthmus_health_v1_HealthReport__Output>): grpc.ClientUnaryCall;
+  CheckHealth(argument: _isthmus_tentacle_v1_HealthRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_isthmus_health_v1_HealthReport__Output>): grpc.ClientUnaryCall;
+  CheckHealth(argument: _isthmus_tentacle_v1_HealthRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_isthmus_health_v1_HealthReport__Output>): grpc.ClientUnaryCall;
+  CheckHealth(argument: _isthmus_tentacle_v1_HealthRequest, callback: grpc.requestCallback<_isthmus_health_v1_HealthReport__Output>): grpc.ClientUnaryCall;
   /**
    * Answered without the script engine.
    */
-  checkHealth(argument: _isthmus_tentacle_v1_HealthRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_isthmus_tentacle_v1_HealthReport__Output>): grpc.ClientUnaryCall;
-  checkHealth(argument: _isthmus_tentacle_v1_HealthRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_isthmus_tentacle_v1_HealthReport__Output>): grpc.ClientUnaryCall;
-  checkHealth(argument: _isthmus_tentacle_v1_HealthRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_isthmus_tentacle_v1_HealthReport__Output>): grpc.ClientUnaryCall;
-  checkHealth(argument: _isthmus_tentacle_v1_HealthRequest, callback: grpc.requestCallback<_isthmus_tentacle_v1_HealthReport__Output>): grpc.ClientUnaryCall;
+  checkHealth(argument: _isthmus_tentacle_v1_HealthRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_isthmus_health_v1_HealthReport__Output>): grpc.ClientUnaryCall;
+  checkHealth(argument: _isthmus_tentacle_v1_HealthRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_isthmus_health_v1_HealthReport__Output>): grpc.ClientUnaryCall;
+  checkHealth(argument: _isthmus_tentacle_v1_HealthRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_isthmus_health_v1_HealthReport__Output>): grpc.ClientUnaryCall;
+  checkHealth(argument: _isthmus_tentacle_v1_HealthRequest, callback: grpc.requestCallback<_isthmus_health_v1_HealthReport__Output>): grpc.ClientUnaryCall;
   
   /**
    * The server has stored the end and the whole log: the workspace may go, a tombstone stays. Idempotent.
@@ -176,7 +176,7 @@ export interface TentacleHandlers extends grpc.UntypedServiceImplementation {
   /**
    * Answered without the script engine.
    */
-  CheckHealth: grpc.handleUnaryCall<_isthmus_tentacle_v1_HealthRequest__Output, _isthmus_tentacle_v1_HealthReport>;
+  CheckHealth: grpc.handleUnaryCall<_isthmus_tentacle_v1_HealthRequest__Output, _isthmus_health_v1_HealthReport>;
   
   /**
    * The server has stored the end and the whole log: the workspace may go, a tombstone stays. Idempotent.
@@ -214,7 +214,7 @@ export interface TentacleDefinition extends grpc.ServiceDefinition {
   AcquirePackage: MethodDefinition<_isthmus_tentacle_v1_EnvelopeRequest, _isthmus_tentacle_v1_AcquireProgress, _isthmus_tentacle_v1_EnvelopeRequest__Output, _isthmus_tentacle_v1_AcquireProgress__Output>
   ActivatePackage: MethodDefinition<_isthmus_tentacle_v1_EnvelopeRequest, _isthmus_tentacle_v1_PackageStatus, _isthmus_tentacle_v1_EnvelopeRequest__Output, _isthmus_tentacle_v1_PackageStatus__Output>
   CancelScript: MethodDefinition<_isthmus_tentacle_v1_CancelScriptRequest, _isthmus_tentacle_v1_ScriptStatus, _isthmus_tentacle_v1_CancelScriptRequest__Output, _isthmus_tentacle_v1_ScriptStatus__Output>
-  CheckHealth: MethodDefinition<_isthmus_tentacle_v1_HealthRequest, _isthmus_tentacle_v1_HealthReport, _isthmus_tentacle_v1_HealthRequest__Output, _isthmus_tentacle_v1_HealthReport__Output>
+  CheckHealth: MethodDefinition<_isthmus_tentacle_v1_HealthRequest, _isthmus_health_v1_HealthReport, _isthmus_tentacle_v1_HealthRequest__Output, _isthmus_health_v1_HealthReport__Output>
   CompleteScript: MethodDefinition<_isthmus_tentacle_v1_TicketRequest, _isthmus_tentacle_v1_ScriptStatus, _isthmus_tentacle_v1_TicketRequest__Output, _isthmus_tentacle_v1_ScriptStatus__Output>
   GetScript: MethodDefinition<_isthmus_tentacle_v1_TicketRequest, _isthmus_tentacle_v1_ScriptStatus, _isthmus_tentacle_v1_TicketRequest__Output, _isthmus_tentacle_v1_ScriptStatus__Output>
   RunScript: MethodDefinition<_isthmus_tentacle_v1_LogRequest, _isthmus_tentacle_v1_LogBatch, _isthmus_tentacle_v1_LogRequest__Output, _isthmus_tentacle_v1_LogBatch__Output>

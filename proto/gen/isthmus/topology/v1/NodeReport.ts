@@ -3,6 +3,7 @@
 import type { LinkReport as _isthmus_topology_v1_LinkReport, LinkReport__Output as _isthmus_topology_v1_LinkReport__Output } from '../../../isthmus/topology/v1/LinkReport.ts';
 import type { Denial as _isthmus_topology_v1_Denial, Denial__Output as _isthmus_topology_v1_Denial__Output } from '../../../isthmus/topology/v1/Denial.ts';
 import type { NodeParent as _isthmus_topology_v1_NodeParent, NodeParent__Output as _isthmus_topology_v1_NodeParent__Output } from '../../../isthmus/topology/v1/NodeParent.ts';
+import type { HealthReport as _isthmus_health_v1_HealthReport, HealthReport__Output as _isthmus_health_v1_HealthReport__Output } from '../../../isthmus/health/v1/HealthReport.ts';
 import type { AbandonedSource as _isthmus_topology_v1_AbandonedSource, AbandonedSource__Output as _isthmus_topology_v1_AbandonedSource__Output } from '../../../isthmus/topology/v1/AbandonedSource.ts';
 import type { Long } from '@grpc/proto-loader';
 
@@ -43,6 +44,10 @@ export interface NodeReport {
    * The version of the Assignment whose parents are applied; 0 when none was.
    */
   'parentsVersion'?: (number | string | Long);
+  /**
+   * Tentacles only, and not in every report.
+   */
+  'health'?: (_isthmus_health_v1_HealthReport | null);
   /**
    * The latest sources of packages that this node left because they were too slow, oldest first. Each is in several
    * reports.
@@ -87,6 +92,10 @@ export interface NodeReport__Output {
    * The version of the Assignment whose parents are applied; 0 when none was.
    */
   'parentsVersion': (number);
+  /**
+   * Tentacles only, and not in every report.
+   */
+  'health': (_isthmus_health_v1_HealthReport__Output | null);
   /**
    * The latest sources of packages that this node left because they were too slow, oldest first. Each is in several
    * reports.

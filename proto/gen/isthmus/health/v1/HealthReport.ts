@@ -1,6 +1,6 @@
-// Original file: proto/isthmus/tentacle/v1/tentacle.proto
+// Original file: proto/isthmus/health/v1/health.proto
 
-import type { Interpreter as _isthmus_tentacle_v1_Interpreter, Interpreter__Output as _isthmus_tentacle_v1_Interpreter__Output } from '../../../isthmus/tentacle/v1/Interpreter.ts';
+import type { Interpreter as _isthmus_health_v1_Interpreter, Interpreter__Output as _isthmus_health_v1_Interpreter__Output } from '../../../isthmus/health/v1/Interpreter.ts';
 import type { Long } from '@grpc/proto-loader';
 
 export interface HealthReport {
@@ -20,7 +20,7 @@ export interface HealthReport {
   /**
    * Those of the tentacle's table that are installed.
    */
-  'interpreters'?: (_isthmus_tentacle_v1_Interpreter)[];
+  'interpreters'?: (_isthmus_health_v1_Interpreter)[];
   'scriptsIsolated'?: (boolean);
 }
 
@@ -41,6 +41,6 @@ export interface HealthReport__Output {
   /**
    * Those of the tentacle's table that are installed.
    */
-  'interpreters': (_isthmus_tentacle_v1_Interpreter__Output)[];
+  'interpreters': (_isthmus_health_v1_Interpreter__Output)[];
   'scriptsIsolated': (boolean);
 }

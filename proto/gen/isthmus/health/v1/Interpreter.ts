@@ -1,4 +1,4 @@
-// Original file: proto/isthmus/tentacle/v1/tentacle.proto
+// Original file: proto/isthmus/health/v1/health.proto
 
 
 export interface Interpreter {
