@@ -27,6 +27,36 @@ const dataConstant = {
   message: 'Data that never changes is UPPER_CASE at module level.',
 };
 
+/** Who can change a folder could put a link where the agent, which may be root, opens a file. */
+const followedLinks = [
+  {
+    selector:
+      "BinaryExpression[operator='|']:not(BinaryExpression > *):not(CallExpression[callee.name='openOwn'] > *)" +
+      ':has(MemberExpression[property.name=/^O_(RDONLY|WRONLY|RDWR)$/])' +
+      ":not(:has(MemberExpression[property.name='O_NOFOLLOW']))",
+    message: 'Open with O_NOFOLLOW, or by openOwn (lib/files/private.ts).',
+  },
+  {
+    selector:
+      'CallExpression[callee.name=/^open(Sync)?$/]' +
+      ":matches([arguments.1.type='Literal'], [arguments.1.object.name='constants'], [arguments.length=1])",
+    message: 'Name the flags, O_NOFOLLOW among them, or open by openOwn (lib/files/private.ts).',
+  },
+  {
+    selector:
+      'CallExpression[callee.name=/^(write|append)FileSync$/]' +
+      ":not(:matches([arguments.0.name='file'], [arguments.0.property.name='file']))",
+    message: 'Write to a descriptor (`file`), which openOwn has opened.',
+  },
+];
+const BY_PATH = ['appendFile', 'copyFile', 'cp', 'truncate', 'writeFile'];
+const writesByPath = {
+  paths: [
+    { name: 'node:fs/promises', importNames: BY_PATH },
+    { name: 'node:fs', importNames: [...BY_PATH, 'copyFileSync', 'cpSync', 'createWriteStream', 'truncateSync'] },
+  ].map((path) => ({ ...path, message: 'It follows a link: open by openOwn (lib/files/private.ts), then write.' })),
+};
+
 const MOMENTS = [
   'cli/render/units.ts',
   'mesh/e2e/credentials.ts',
@@ -119,6 +149,23 @@ export default tseslint.config(
     // These compare with moments that are signed, stored or shown.
     files: MOMENTS,
     rules: { 'no-restricted-syntax': ['error', processEnv, processExit, dataConstant] },
+  },
+  {
+    files: ['tentacle/**/*.ts'],
+    // It opens links of /proc, which lead to what a process has open.
+    ignores: [...MOMENTS, 'tentacle/scripts/workspace/open-files.ts'],
+    rules: {
+      'no-restricted-syntax': ['error', processEnv, processExit, dataConstant, wallClockDuration, ...followedLinks],
+    },
+  },
+  {
+    files: MOMENTS.filter((file) => file.startsWith('tentacle/')),
+    rules: { 'no-restricted-syntax': ['error', processEnv, processExit, dataConstant, ...followedLinks] },
+  },
+  {
+    files: ['tentacle/**/*.ts'],
+    ignores: ['**/*.test.ts'],
+    rules: { 'no-restricted-imports': ['error', writesByPath] },
   },
   {
     files: ['**/*.test.ts', 'test/**/*.ts', 'bench/**/*.ts', 'build/**/*.ts', 'vitest.config.ts'],

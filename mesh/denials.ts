@@ -1,7 +1,7 @@
 // What this node has denied to others. The server records each entry as a denial, and a file keeps the entries that a
 // stopped node could not report. Repeated denials of one peer cost one entry in ten minutes, all denials
 // together at most the length of the list, and the file one write a second.
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ERROR_CATALOGUE, IsthmusError, type ErrorCode } from '../contract/errors.ts';
 import { newId } from '../lib/ids.ts';
@@ -127,7 +127,9 @@ export class Denials {
       this.#write();
     }, WRITE_INTERVAL_MS).unref();
     try {
-      writeFileSync(`${path}.new`, JSON.stringify(this.#latest), { mode: 0o600 });
+      // A new file, never one that a link there points to.
+      rmSync(`${path}.new`, { force: true });
+      writeFileSync(`${path}.new`, JSON.stringify(this.#latest), { mode: 0o600, flag: 'wx' });
       renameSync(`${path}.new`, path);
     } catch (err) {
       log.warn({ err }, 'denials cannot be kept over a restart');

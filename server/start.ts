@@ -11,14 +11,13 @@
 import { logErrorsOf } from '../lib/async/background.ts';
 import { authorityPin } from '../certs/authority-signature.ts';
 import { openAuthority } from '../certs/authority.ts';
-import { IDENTITY_SECRETS, IdentityStore } from '../certs/identity.ts';
+import { IdentityStore } from '../certs/identity.ts';
 import { RevocationList } from '../certs/revocations.ts';
 import { createSigner, verifyDownloadToken } from '../certs/signer.ts';
 import { MESH_SERVICES } from '../contract/services.ts';
 import { IsthmusError } from '../contract/errors.ts';
 import { startComponent, type Running, type Teardown } from '../lib/component.ts';
 import { lockDataDir } from '../lib/files/data-lock.ts';
-import { checkDataDir } from '../lib/files/private.ts';
 import type { Logger } from '../lib/telemetry/log.ts';
 import { requireHostPort } from '../lib/net/host-port.ts';
 import { openMasterKey } from '../lib/secrets/seal.ts';
@@ -34,6 +33,7 @@ import { certificateFor, followCertificate, serverOptionsFor, type ApiTlsConfig 
 import { listen } from './api/listen.ts';
 import { startAdminSocket } from './operations/admin-socket.ts';
 import { adminRequests } from './operations/local-requests.ts';
+import { checkServerFolder } from './data-folder.ts';
 import { installedReleasesSubscription } from './deployments/installed.ts';
 import { trustedProxies } from './api/proxies.ts';
 import { startEnrolment, type EnrolmentServices } from './enrolment/start.ts';
@@ -83,9 +83,6 @@ export interface ServerAddresses {
 /** The time for one hop of a probe: opening the tunnel and its round trips. */
 const PROBE_DEADLINE_MS = 10_000;
 
-/** What others must not read in the data folder, beside its identity. */
-const SECRETS = ['admin.key', 'authority/authority.key.sealed', 'isthmus.db', 'isthmus.db-wal', 'master.key'];
-
 /** Starts a server on a folder that `initialise` created. A failed start leaves nothing running. */
 export function start(config: ServerConfig, { log }: { log: Logger }): Promise<Running<ServerAddresses>> {
   return startComponent(log, (teardown) => assemble(config, log, teardown));
@@ -93,7 +90,7 @@ export function start(config: ServerConfig, { log }: { log: Logger }): Promise<R
 
 async function assemble(config: ServerConfig, log: Logger, teardown: Teardown): Promise<ServerAddresses> {
   const { dataDir } = config;
-  checkDataDir(dataDir, [...IDENTITY_SECRETS, ...SECRETS]);
+  checkServerFolder(dataDir);
   // Checks come before anything is opened, so that nothing changes in a folder with the wrong key.
   const sealer = openMasterKey({ dataDir, keyFile: config.masterKeyFile });
   const authority = openAuthority(dataDir, sealer);

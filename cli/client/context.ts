@@ -7,6 +7,7 @@ import { Type } from 'typebox';
 import { envVariable } from '../../lib/config/env.ts';
 import { resolveConfig } from '../../lib/config/resolve.ts';
 import { IsthmusError } from '../../contract/errors.ts';
+import { checkSecret } from '../../lib/files/private.ts';
 import { decodeText } from '../../lib/text/read-text.ts';
 import { makeFolder } from '../../lib/files/folder.ts';
 import type { Connection } from './client.ts';
@@ -89,6 +90,9 @@ export async function resolveConnection(
     option !== undefined || envVariable(variable) !== undefined || path === '-' ? path : near(path);
   const caFile = settings.caFile && fromFile(settings.caFile, options.ca, 'ISTHMUS_CA_FILE');
   const keyFile = settings.apiKeyFile && fromFile(settings.apiKeyFile, options.apiKeyFile, 'ISTHMUS_API_KEY_FILE');
+  // `login` has written it. One that is named elsewhere may have more readers, as in a container.
+  const isOfContext = options.apiKeyFile === undefined && envVariable('ISTHMUS_API_KEY_FILE') === undefined;
+  if (isOfContext && keyFile !== '' && keyFile !== '-') checkSecret(keyFile);
   return {
     server: serverUrl(settings.server),
     authorityPem: caFile === '' ? undefined : await readAuthority(caFile, terminal),

@@ -3,15 +3,18 @@ import { X509Certificate } from 'node:crypto';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { authorityPin } from '../../certs/authority-signature.ts';
-import { IdentityStore, type NodeIdentity } from '../../certs/identity.ts';
+import { IDENTITY_SECRETS, IdentityStore, type NodeIdentity } from '../../certs/identity.ts';
 import type { Node } from '../../contract/nodes.ts';
 import { IsthmusError } from '../../contract/errors.ts';
+import { checkDataDir } from '../../lib/files/private.ts';
 import { examples, type Cli } from '../cli.ts';
 import { renderRecord, renderTable } from '../render/table.ts';
 import { daysUntil, moment } from '../render/units.ts';
 
-async function localIdentity(dataDir: string): Promise<NodeIdentity> {
-  return (await IdentityStore.open(resolve(dataDir))).current();
+async function localIdentity(folder: string): Promise<NodeIdentity> {
+  const dataDir = resolve(folder);
+  checkDataDir(dataDir, IDENTITY_SECRETS);
+  return (await IdentityStore.open(dataDir)).current();
 }
 
 /** Shows the certificate in a data folder; throws SERVER_CLOCK_SKEW when it is not valid at this machine's time. */

@@ -11,12 +11,14 @@ import {
   readdirSync,
   readFileSync,
   realpathSync,
+  statSync,
 } from 'node:fs';
 import type { Stats } from 'node:fs';
 import { join } from 'node:path';
 import { IsthmusError, type RemedyAction } from '../../contract/errors.ts';
-import { ownAccount } from '../own-account.ts';
+import { ownAccount, type OwnAccount } from '../own-account.ts';
 import { errnoOf } from './disk-space.ts';
+import { unusable } from './folder.ts';
 
 /** The operator's own file: it may be a link, as in a mounted configuration. */
 const SETTINGS = 'config.yaml';
@@ -30,22 +32,34 @@ const UNSHARED = 0o027;
 const MENDED = { [WRITE_BY_OTHERS]: 'go-w', [ALL_BY_OTHERS]: '600', [UNSHARED]: 'g-w,o=' } as const;
 
 type Forbidden = keyof typeof MENDED;
+/** Whose the files must be, or root's. */
+type Owner = Pick<OwnAccount, 'uid' | 'name'>;
 
 /**
  * Throws PERMISSIONS_UNSAFE when others can change the data folder or what this program keeps in it, when they can read
  * one of the `secrets` (paths below the folder), or when a link is where a file or a folder of this program should be.
- * Opens no file. What does not exist passes.
+ * With `rootHelps`, root may look after a folder that is all another account's. Opens no file. What does not exist
+ * passes.
  */
-export function checkDataDir(dataDir: string, secrets: readonly string[] = []): void {
-  const folder = unlessGone(() => realpathSync(dataDir));
-  if (folder === undefined) return;
-  checkOwn(folder, lstatSync(folder));
-  const secretPaths = new Set(secrets.map((name) => join(folder, name)));
+export function checkDataDir(dataDir: string, secrets: readonly string[] = [], { rootHelps = false } = {}): void {
+  try {
+    const folder = unlessGone(() => realpathSync(dataDir));
+    if (folder !== undefined) checkFolder(folder, new Set(secrets.map((name) => join(folder, name))), rootHelps);
+  } catch (thrown) {
+    throw unusable(dataDir, thrown);
+  }
+}
+
+function checkFolder(folder: string, secrets: ReadonlySet<string>, rootHelps: boolean): void {
+  const itself = lstatSync(folder);
+  const self = ownAccount();
+  const owner = rootHelps && self.uid === 0 ? { uid: itself.uid, name: String(itself.uid) } : self;
+  checkOwn(folder, itself, WRITE_BY_OTHERS, owner);
   const check = (path: string, stats: Stats): void => {
-    checkOwn(path, stats, secretPaths.has(path) && !stats.isDirectory() ? ALL_BY_OTHERS : WRITE_BY_OTHERS);
+    checkOwn(path, stats, secrets.has(path) && !stats.isDirectory() ? ALL_BY_OTHERS : WRITE_BY_OTHERS, owner);
   };
   for (const name of readdirSync(folder)) {
-    if (name === SETTINGS) checkSettings(join(folder, name));
+    if (name === SETTINGS) checkSettings(join(folder, name), owner);
     else checkEntry(join(folder, name), check);
   }
 }
@@ -63,15 +77,15 @@ function checkEntry(path: string, check: (path: string, stats: Stats) => void): 
   }
 }
 
-function checkSettings(path: string): void {
+function checkSettings(path: string, owner: Owner): void {
   // Through a link; the link itself is in a folder that only its owner changes.
   const file = unlessGone(() => lstatSync(realpathSync(path)));
-  if (file !== undefined) checkAccess(path, file, WRITE_BY_OTHERS);
+  if (file !== undefined) checkAccess(path, file, WRITE_BY_OTHERS, owner);
 }
 
-function checkOwn(path: string, stats: Stats, forbidden: Forbidden = WRITE_BY_OTHERS): void {
+function checkOwn(path: string, stats: Stats, forbidden: Forbidden, owner?: Owner): void {
   checkKind(path, stats);
-  checkAccess(path, stats, forbidden);
+  checkAccess(path, stats, forbidden, owner);
 }
 
 /**
@@ -92,6 +106,12 @@ export function readSecret(path: string, { shared = false }: { readonly shared?:
   }
 }
 
+/** As `readSecret` for a file outside the data folder, which the caller reads. What does not exist passes. */
+export function checkSecret(path: string): void {
+  const file = unlessGone(() => statSync(path));
+  if (file !== undefined) checkAccess(path, file, UNSHARED);
+}
+
 function checkKind(path: string, stats: Stats): void {
   if (stats.isSymbolicLink()) throw isLink(path);
   if (stats.isDirectory() || stats.isSocket()) return;
@@ -103,11 +123,10 @@ function isLink(path: string): IsthmusError {
   return unsafe(`${path} is a symbolic link`);
 }
 
-function checkAccess(path: string, { uid, mode }: Stats, forbidden: Forbidden): void {
-  const self = ownAccount();
-  if (uid !== self.uid && uid !== 0) {
-    const action = { code: 'SET_OWNER', arguments: { path, owner: self.name } } as const;
-    throw unsafe(`${path} belongs to another user (${uid}), not to ${self.name}`, action);
+function checkAccess(path: string, { uid, mode }: Stats, forbidden: Forbidden, owner: Owner = ownAccount()): void {
+  if (uid !== owner.uid && uid !== 0) {
+    const action = { code: 'SET_OWNER', arguments: { path, owner: owner.name } } as const;
+    throw unsafe(`${path} belongs to another user (${uid}), not to ${owner.name}`, action);
   }
   if ((mode & forbidden) === 0) return;
   const what = forbidden === WRITE_BY_OTHERS ? 'change' : 'use';

@@ -17,6 +17,7 @@ import { decodeText, firstLine } from '../../lib/text/read-text.ts';
 import { SOFTWARE_VERSION } from '../../lib/version.ts';
 import { decryptStream, encryptStream } from './backup-cipher.ts';
 import { serverConfigSchema } from '../config.ts';
+import { checkServerFolder } from '../data-folder.ts';
 import { clearBackups } from './clean-up.ts';
 import { fillFolder } from './initialise.ts';
 import { copyDatabase } from './local-requests.ts';
@@ -60,6 +61,7 @@ export async function backup({ dataDir, file, passphraseFile, env }: BackupOptio
       remedy: 'Give the backup another name; no file is overwritten.',
     });
   }
+  checkServerFolder(dataDir);
   const id = randomBytes(6).toString('hex');
   // In the data folder: only there can blobs be hard-linked and the server write its copy.
   const staging = join(dataDir, `backup-${id}`);

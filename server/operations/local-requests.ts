@@ -8,6 +8,7 @@ import { IsthmusError } from '../../contract/errors.ts';
 import { lockDataDir } from '../../lib/files/data-lock.ts';
 import { silentLogger } from '../../lib/telemetry/log.ts';
 import { createApiKey, toApiKeyView } from '../access/api-keys.ts';
+import { checkServerFolder } from '../data-folder.ts';
 import { DATABASE_FILE } from '../store/sqlite/open.ts';
 import { openStore, type Store } from '../store/store.ts';
 import { runningServer, type AdminRequests } from './admin-socket.ts';
@@ -47,6 +48,7 @@ async function perform<Result>(dataDir: string, work: (requests: AdminRequests) 
     if (cause.code === 'EACCES') throw new IsthmusError('DATA_DIR_UNUSABLE', `${dataDir} may not be read`, { cause });
     throw new IsthmusError('NOT_INITIALISED', `there is no server in ${dataDir}`, { cause });
   });
+  checkServerFolder(dataDir, { rootHelps: true });
   let lock;
   try {
     lock = lockDataDir(dataDir);

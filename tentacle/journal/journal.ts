@@ -11,7 +11,6 @@ import {
   fdatasync,
   fsyncSync,
   ftruncateSync,
-  openSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -252,7 +251,7 @@ export class Journal {
   }
 
   #load(): void {
-    const content = readFileSync(join(this.#folder, 'journal'));
+    const content = readFileSync(this.#file);
     let offset = 0;
     let damagedAt: number | undefined;
     while (offset < content.length) {
@@ -298,7 +297,7 @@ export class Journal {
     const waiting = this.#unsynced.filter(({ waiter }) => waiter !== undefined);
     const content = Buffer.concat([Buffer.from(known), ...waiting.map(({ bytes }) => bytes)]);
     // Opened first: after the rename nothing may keep the new file from being the journal.
-    const folder = openSync(this.#folder, 'r');
+    const folder = openOwn(this.#folder, constants.O_RDONLY | constants.O_DIRECTORY);
     try {
       this.#replaceFile(content);
       this.#unsynced = waiting;
@@ -310,18 +309,18 @@ export class Journal {
 
   #replaceFile(content: Buffer): void {
     const path = join(this.#folder, 'journal.new');
-    const next = openSync(path, 'ax', 0o600);
+    const file = openOwn(path, constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_EXCL);
     try {
-      appendFileSync(next, content);
-      fsyncSync(next);
+      appendFileSync(file, content);
+      fsyncSync(file);
       renameSync(path, join(this.#folder, 'journal'));
     } catch (error) {
-      closeSync(next);
+      closeSync(file);
       rmSync(path, { force: true });
       throw error;
     }
     closeSync(this.#file);
-    this.#file = next;
+    this.#file = file;
     this.#goodBytes = content.length;
     this.#compactAboveBytes = content.length * 4;
   }

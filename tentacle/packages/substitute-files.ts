@@ -14,6 +14,8 @@ import { decodeFile, encodeFile, type DecodedText } from '../../lib/text/encodin
 import { secretMask } from './ownership.ts';
 import type { PackageOrder } from './payload.ts';
 
+const NEW_FILE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+
 /** The part of an order that says what to substitute, and where. */
 export type Substitution = Pick<PackageOrder, 'substitute' | 'variables' | 'sensitiveNames' | 'fileRules'>;
 
@@ -129,7 +131,7 @@ function encoded(after: DecodedText, name: string): Buffer {
 /** A new file takes the place of the old one, whose other names keep the old content. */
 async function replace(path: string, bytes: Buffer, mode: number): Promise<void> {
   const created = join(dirname(path), `.isthmus-${randomBytes(8).toString('hex')}`);
-  const file = await open(created, 'wx', 0o600);
+  const file = await open(created, NEW_FILE, 0o600);
   try {
     await file.writeFile(bytes);
     await file.chmod(mode);

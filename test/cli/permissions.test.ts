@@ -1,9 +1,10 @@
 // Modes, owners and links of keys and data folders: a component does not start on what others can change or read, says
 // which file it is and how to mend it, and leaves everything as it was.
 import { execFileSync } from 'node:child_process';
-import { chmod, chown, link, lstat, mkdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { chmod, chown, link, lstat, mkdir, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { writeContext } from '../../cli/client/context.ts';
 import { identityFolder, writeIdentity } from '../../certs/identity.ts';
 import { checkDataDir } from '../../lib/files/private.ts';
 import { openMasterKey } from '../../lib/secrets/seal.ts';
@@ -36,9 +37,14 @@ async function dataFolder(role: Role): Promise<string> {
   return data;
 }
 
-/** The start must be rejected for this path; returns the command that mends it. */
-async function expectUnsafe(role: Role, data: string, path: string): Promise<string | undefined> {
-  const { code, err } = await isthmus([role, 'start', '--data', data]);
+/** The start, or another command, must be rejected for this path; returns the command that mends it. */
+async function expectUnsafe(
+  role: Role,
+  data: string,
+  path: string,
+  command: readonly string[] = [role, 'start', '--data', data],
+): Promise<string | undefined> {
+  const { code, err } = await isthmus(command);
   expect(err).toContain('PERMISSIONS_UNSAFE');
   expect(err).toContain(path);
   expect(code).toBe(9);
@@ -129,6 +135,47 @@ it.each(linked)('a %s follows no link at %s, and what it points to stays as it w
   const before = await readFile(precious);
   expect(await expectUnsafe(role, data, path)).toBeUndefined();
   expect(await readFile(precious)).toEqual(before);
+});
+
+const others: readonly (readonly [Role, string, (data: string) => string[]])[] = [
+  ['server', 'key create', (data) => ['--data', data, '--name', 'me', '--role', 'admin']],
+  ['server', 'backup', (data) => ['--data', data, '--to', `${data}.backup`, '--passphrase-file', `${data}.pass`]],
+  ['server', 'cert show', (data) => ['--data', data]],
+  ['tentacle', 'cert authority', (data) => ['--data', data]],
+];
+
+it.each(others)("a %s's folder is checked by `%s`, too, before anything changes in it", async (role, name, options) => {
+  const data = await dataFolder(role);
+  await writeFile(`${data}.pass`, 'correct horse battery staple\n');
+  const before = await readdir(data);
+  const command = [...name.split(' '), ...options(data)];
+  for (const unsafe of ['', 'identity/node.json']) {
+    const path = join(data, unsafe);
+    await chmod(path, unsafe === '' ? 0o777 : 0o640);
+    execFileSync('/bin/sh', ['-c', (await expectUnsafe(role, data, path, command))!]);
+    expect(await readdir(data)).toEqual(before);
+  }
+  expect((await isthmus(command)).code).toBe(0);
+});
+
+it.skipIf(lacks('root'))("root makes a key in a server's folder that is all another account's", async () => {
+  const data = await dataFolder('server');
+  const command = ['key', 'create', '--data', data, '--name', 'me', '--role', 'admin'];
+  execFileSync('chown', ['-R', '12345', data]);
+  expect((await isthmus(command)).code).toBe(0);
+  await chown(join(data, 'master.key'), 54_321, 0);
+  await expectUnsafe('server', data, join(data, 'master.key'), command);
+  await expectUnsafe('server', data, data);
+});
+
+it("the key of a context is the user's alone", async () => {
+  const folder = await tempDir();
+  const [context, key] = [join(folder, 'context.json'), join(folder, 'context.key')];
+  await writeContext(context, { server: 'https://127.0.0.1:1', authorityPem: '', apiKey: 'isk_a_b' });
+  const command = ['--context', context, 'node', 'list'];
+  await chmod(key, 0o644);
+  execFileSync('/bin/sh', ['-c', (await expectUnsafe('server', folder, key, command))!]);
+  expect((await isthmus(command)).err).not.toContain('PERMISSIONS_UNSAFE');
 });
 
 it.each(['data.lock', 'journal/journal', 'seal.key'])('follows no hard link and no pipe at %s', async (name) => {

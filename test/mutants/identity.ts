@@ -50,6 +50,15 @@ export const identityMutants: Mutants = {
       ],
     },
   },
+  'operations-unchecked': {
+    file: 'server/operations/local-requests.ts',
+    find: 'checkServerFolder(dataDir, { rootHelps: true });',
+    replace: '',
+    red: {
+      file: 'test/cli/permissions.test.ts',
+      test: ["a server's folder is checked by `key create`, too, before anything changes in it"],
+    },
+  },
   'links-followed': {
     file: 'lib/files/private.ts',
     find: 'if (stats.isSymbolicLink()) throw isLink(path);',

@@ -5,10 +5,14 @@
 // Orders come in on standard input, one JSON object per line; events go out on standard output likewise. When the agent
 // is gone, the launcher gets no more orders and ends with its last script. Its events are then lost; exit files remain.
 import { spawn, type ChildProcess } from 'node:child_process';
-import { closeSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, constants, openSync, readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { readSaid, readStarted } from './exit-file.ts';
 import type { LaunchEvent, LaunchOrder } from './launcher.ts';
+
+const APPEND = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NOFOLLOW;
+const CLAIM = APPEND | constants.O_EXCL;
+const UPDATE = constants.O_RDWR | constants.O_NOFOLLOW;
 
 /** Ignores signals to end: it ends by itself after its last script. */
 for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => undefined);
@@ -27,9 +31,9 @@ function launch(order: LaunchOrder): void {
   const { id, stdout, stderr, exit, workingFolder, env, command } = order;
   const files: number[] = [];
   try {
-    files.push(openSync(exit, 'a'), openSync(exit, 'r+'));
+    files.push(openSync(exit, APPEND, 0o600), openSync(exit, UPDATE));
     // The claim: whoever creates this file decides. Opened to append, so that the agent can truncate it at any time.
-    files.push(openSync(stdout, 'ax', 0o600), openSync(stderr, 'a', 0o600));
+    files.push(openSync(stdout, CLAIM, 0o600), openSync(stderr, APPEND, 0o600));
     const [program = '', ...words] = command;
     const supervisor = spawn(program, words, { cwd: workingFolder, env, stdio: ['ignore', 'pipe', ...files] });
     if (supervisor.pid === undefined) supervisor.once('error', (error) => reject(id, error));

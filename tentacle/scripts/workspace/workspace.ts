@@ -18,7 +18,6 @@ import {
   existsSync,
   ftruncateSync,
   mkdirSync,
-  openSync,
   readdirSync,
   readFileSync,
   rmdirSync,
@@ -106,7 +105,7 @@ export class Workspace {
   /** Takes the claim of an attempt; false when the launcher has it: the script has started, or is about to. */
   takeClaim(attempt: number): boolean {
     try {
-      closeSync(openSync(this.stdout(attempt), 'wx', 0o600));
+      closeSync(openOwn(this.stdout(attempt), constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL));
       return true;
     } catch (error) {
       if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return false;
