@@ -129,6 +129,10 @@ export class ProcessGroup {
       const { promise, resolve } = Promise.withResolvers<Exit>();
       childProcess.once('exit', (code, signal) => resolve({ code, signal }));
       childProcess.once('error', () => resolve({ code: -1, signal: null }));
+      // Without descriptors Node makes no pipes, and reports the failure only later.
+      if (!('stdout' in childProcess)) {
+        throw new IsthmusError('COMPONENT_FAILED', `${name} could not be started: too many files are open`);
+      }
       // Writing to a child that has ended fails; its exit says more.
       childProcess.stdin?.on('error', () => undefined);
       const child: Child = { kind, name, logFile, childProcess, exited: promise, phase: 'starting' };

@@ -120,11 +120,17 @@ export class RawOutput {
     if (!this.#canPunch || unneededTo - this.#punchedTo < PUNCH_EVERY_BYTES) return;
     this.#punchedTo = unneededTo;
     const range = ['--punch-hole', '--offset', '0', '--length', String(unneededTo)];
-    execFile('fallocate', [...range, this.#path], (error) => {
+    const punched = (error: unknown): void => {
       if (error === null) return;
       this.#canPunch = isShortage(error);
       this.#punchedTo = 0;
-    });
+    };
+    try {
+      execFile('fallocate', [...range, this.#path], punched);
+    } catch (error) {
+      // Without memory for another process it is not even begun.
+      punched(error);
+    }
   }
 }
 

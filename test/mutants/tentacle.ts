@@ -26,6 +26,15 @@ export const tentacleMutants: Mutants = {
       ],
     },
   },
+  'launcher-not-spawned': {
+    file: 'tentacle/scripts/launch/launcher.ts',
+    find: "return Promise.resolve(rejected(errnoOf(error) ?? '', reasonOf(error)));",
+    replace: 'throw error;',
+    red: {
+      file: 'test/tentacle/shortage.test.ts',
+      test: ['an agent with few descriptors left starts a script or says that it did not, and lives'],
+    },
+  },
   'clone-queue-runs': {
     file: 'tentacle/scripts/recovery/recovery.ts',
     find: "if (state.phase === 'waiting') script.hold(() => startLate(script, payload, state, 1));",

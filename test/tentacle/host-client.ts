@@ -47,6 +47,10 @@ export class Host {
     });
   }
 
+  get pid(): number {
+    return this.#child.pid!;
+  }
+
   start(order: ScriptOrder): Promise<StatusMessage> {
     return this.#call('start', order) as Promise<StatusMessage>;
   }

@@ -1,6 +1,7 @@
 // An agent that has no descriptor left, once or for a while. That passes, and says nothing of a script: each has its exit
 // code and its whole log, or did not start.
 import { execFileSync } from 'node:child_process';
+import { readdirSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, expect, onTestFinished, test, vi } from 'vitest';
@@ -8,6 +9,7 @@ import type { ScriptEngine, ScriptOrder } from '../../tentacle/scripts/engine.ts
 import type { StatusMessage } from '../../tentacle/scripts/run/status.ts';
 import { tempDir } from '../support/temp.ts';
 import { waitFor } from '../support/wait.ts';
+import { Host } from './host-client.ts';
 import { ended, endScriptsIn, freshEngine, logOf, openEngine, orderOf, textOf, witnessIn } from './support.ts';
 
 const shortage = vi.hoisted(() => ({ reached: (_path: string): boolean => false, code: 'EMFILE' }));
@@ -132,4 +134,38 @@ test('a launcher that has none starts nothing, and the next script runs', async 
   const next = orderOf('exit 3');
   await engine.start(next);
   expect(await ended(engine, next)).toMatchObject({ phase: 'EXITED', exitCode: 3 });
+});
+
+/** The limit of open files that leaves a process so many more. */
+function limitLeaving(pid: number, more: number): number {
+  const open = new Set(readdirSync(`/proc/${pid}/fd`).map(Number));
+  let [limit, free] = [0, 0];
+  while (free < more) {
+    if (!open.has(limit)) free += 1;
+    limit += 1;
+  }
+  return limit;
+}
+
+test('an agent with few descriptors left starts a script or says that it did not, and lives', async () => {
+  const host = new Host(await tempDir());
+  const limit = (files: number): Buffer => execFileSync('prlimit', ['--pid', String(host.pid), `--nofile=${files}:`]);
+  // Loads what a start needs.
+  await expect(host.start(orderOf('true', { expiresAtMs: 0 }))).rejects.toMatchObject({ code: 'ENVELOPE_EXPIRED' });
+  const outcomes: string[] = [];
+  while (outcomes.at(-1) !== 'EXITED') {
+    const order = orderOf('echo ran');
+    limit(limitLeaving(host.pid, outcomes.length));
+    const rejected = await host.start(order).then(
+      () => undefined,
+      ({ code }: { code: string }) => code,
+    );
+    limit(1024);
+    if (rejected !== undefined) outcomes.push(`rejected: ${rejected}`);
+    else {
+      const { phase, errorCode, startedAtMs } = await host.ended(order);
+      outcomes.push(phase === 'EXITED' && errorCode !== '' ? `ended: ${errorCode} ${startedAtMs}` : String(phase));
+    }
+  }
+  expect(new Set(outcomes)).toEqual(new Set(['rejected: SPAWN_FAILED', 'ended: SPAWN_FAILED 0', 'EXITED']));
 });
