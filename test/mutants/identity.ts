@@ -61,11 +61,11 @@ export const identityMutants: Mutants = {
   },
   'links-followed': {
     file: 'lib/files/private.ts',
-    find: 'if (stats.isSymbolicLink()) throw isLink(path);',
-    replace: '',
+    find: 'const entry = unlessGone(() => lstatSync(path));',
+    replace: 'const entry = unlessGone(() => lstatSync(realpathSync(path)));',
     red: {
       file: 'test/cli/permissions.test.ts',
-      test: ['a tentacle follows no link at journal, and what it points to stays as it was'],
+      test: ['a relay follows no link at identity, and what it points to stays as it was'],
     },
   },
   'credential-of-another-node': {
