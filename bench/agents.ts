@@ -1,6 +1,6 @@
 // Bench: what many agents cost, and how fast they reconnect when their server or relay is killed. Agents are simulated,
 // hundreds per process, with the real wire and their own certificates; server and relay are real processes.
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { get } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,6 +13,9 @@ import { processorTimeMs } from './support/processor-time.ts';
 import { percentile, rounded, type Bench, type BenchContext, type Figure } from './support/report.ts';
 
 const site = 'bench';
+/** Machines are checked as often as those of a mesh of this many, with the usual interval. */
+const checkedMachines = 10_000;
+const usualIntervalS = 300;
 
 interface Setup {
   readonly world: World;
@@ -56,6 +59,49 @@ async function allUp(fleet: Fleet, agents: number): Promise<number[]> {
     },
     { limitMs: 180_000, everyMs: 100, what: 'every agent to be up' },
   );
+}
+
+interface Checked {
+  readonly share: number;
+  /** The share of machines whose last check was no call. */
+  readonly byReport: number;
+}
+
+/** Starts the server, which does not run, with this time between the checks of a machine; 0 for none. */
+async function startServer({ world }: Setup, intervalS: number): Promise<void> {
+  const file = join(world.dataDir('server'), 'config.yaml');
+  const settings = (await readFile(file, 'utf8')).replace(/^healthCheckIntervalS: .*\n/m, '');
+  await writeFile(file, `${settings}healthCheckIntervalS: ${intervalS}\n`);
+  await world.start('server');
+}
+
+interface MachinePage {
+  readonly items: readonly { readonly healthReport: { readonly by: string } | null }[];
+  readonly next?: string;
+}
+
+/** How many machines were last checked by what they report. */
+async function checkedByReport({ api }: World): Promise<number> {
+  let count = 0;
+  for (let query: string | undefined = '?limit=500'; query !== undefined;) {
+    const { items, next }: MachinePage = await api.get<MachinePage>(`machines${query}`);
+    count += items.filter(({ healthReport }) => healthReport?.by === 'report').length;
+    query = next === undefined ? undefined : `?limit=500&cursor=${next}`;
+  }
+  return count;
+}
+
+/** Processor share of the server while it checks every agent. */
+async function checked(setup: Setup, agents: number, seconds: number): Promise<Checked> {
+  const { world } = setup;
+  const intervalS = Math.round((agents / checkedMachines) * usualIntervalS);
+  await world.signal('server', 'SIGKILL');
+  await startServer(setup, intervalS);
+  await reported(world, agents);
+  const limits = { limitMs: 180_000, everyMs: 1_000, what: 'every agent to be checked by its report' };
+  await waitFor(async () => (await checkedByReport(world)) === agents, limits);
+  const { share } = await idle(setup, Math.max(seconds, intervalS));
+  return { share, byReport: (await checkedByReport(world)) / agents };
 }
 
 interface Storm {
@@ -122,14 +168,19 @@ async function measure({ quick, say }: BenchContext, setup: Setup): ReturnType<B
   const server = await under(setup, 'server', () => world.pid('server'));
   let quiet: Awaited<ReturnType<typeof idle>>;
   let ofServer: Storm;
+  let health: Checked;
   try {
     say(`${agents} agents at the server: ${rounded(server.kb)} kB each`);
     quiet = await idle(setup, quick ? 5 : 20);
     ofServer = await storm(setup, 'server', server.fleet, agents);
     await reported(world, agents);
+    health = await checked(setup, agents, quick ? 5 : 20);
   } finally {
     await server.fleet.stop();
   }
+  await world.signal('server', 'SIGKILL');
+  await startServer(setup, 0);
+  await world.linked(['r1']);
   const relay = await under(setup, 'relay', () => world.pid('r1'));
   let ofRelay: Storm;
   try {
@@ -145,6 +196,8 @@ async function measure({ quick, say }: BenchContext, setup: Setup): ReturnType<B
       server_kb_per_agent: rounded(server.kb),
       relay_kb_per_agent: rounded(relay.kb),
       idle_cpu_share: rounded(quiet.share),
+      checked_cpu_share: rounded(health.share),
+      checked_by_report: rounded(health.byReport),
       loop_p99_ms: rounded(percentile(quiet.answersMs, 0.99)),
       storm1000_s: whole(ofServer.fromKillS),
       storm_server_s: rounded(ofServer.fromKillS),
@@ -159,6 +212,7 @@ async function measure({ quick, say }: BenchContext, setup: Setup): ReturnType<B
     notes: [
       'an agent has a link, a report stream and its own certificate; it runs no scripts',
       'kb per agent: growth of resident memory; at the relay with the tunnels in which its agents report',
+      `checked: with the checks of ${checkedMachines} machines every ${usualIntervalS} s; idle without any`,
       'loop_p99_ms: GET /livez on the idle server, every 20 ms, over a new connection each time',
       'storm: from kill -9 to the last link up, the start of the process included; from_start without it',
       'cpu_ms_per_agent: of the component since its start and of the agents since the kill, until the last is back',
@@ -181,9 +235,10 @@ export const bench: Bench = async (context) => {
       await world.signal('server', 'SIGKILL');
       context.say(`creating ${agents} agents`);
       const folders = await createAgents(world.dataDir('server'), join(folder, 'agents'), site, agents);
-      await world.start('server');
+      const setup = { world, folders, apiPort, addresses };
+      await startServer(setup, 0);
       await world.linked(['r1']);
-      return await measure(context, { world, folders, apiPort, addresses });
+      return await measure(context, setup);
     } finally {
       await world.stop();
     }

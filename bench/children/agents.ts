@@ -1,5 +1,5 @@
-// Runs hundreds of agents in one process: each has the real link, certificate and report of a tentacle, but runs no
-// scripts.
+// Runs hundreds of agents in one process: each has the real link, certificate and reports of a tentacle, but runs no
+// scripts and answers no calls.
 import PQueue from 'p-queue';
 import { IdentityStore } from '../../certs/identity.ts';
 import { RevocationList } from '../../certs/revocations.ts';
@@ -7,6 +7,7 @@ import { MESH_SERVICES } from '../../contract/services.ts';
 import { silentLogger } from '../../lib/telemetry/log.ts';
 import { createMesh } from '../../mesh/mesh.ts';
 import { reportToServer } from '../../node/report.ts';
+import { HealthReporter } from '../../tentacle/health.ts';
 import type { Mesh, ParentConfig } from '../../mesh/types.ts';
 import { answer, usage } from '../support/child.ts';
 
@@ -40,7 +41,12 @@ async function startAgent(dataDir: string, parent: ParentConfig): Promise<void> 
     agent.upAtMs ??= Date.now();
     up.resolve();
   });
-  reportToServer({ mesh, identity, log, dataDir });
+  const health = new HealthReporter({
+    ...{ dataDir, softwareVersion: 'bench', path: '/usr/bin:/bin', scriptsIsolated: false },
+    runningScripts: () => 0,
+    certificateNotAfterMs: () => identity.peer().notAfterMs,
+  });
+  reportToServer({ mesh, identity, log, dataDir, health: () => health.report() });
   agents.push(agent);
   await up.promise;
 }

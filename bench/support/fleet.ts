@@ -30,6 +30,8 @@ export async function createAgents(serverDir: string, folder: string, site: stri
         const createdAt = Date.now();
         const location = { site, parents: [{ node: 'server', dialAddress: null }] };
         await tx.nodes.insert({ id: node, role: 'tentacle', ...location, createdAt, certificateNotAfter: notAfterMs });
+        const routes = [{ kind: 'direct' as const }];
+        await tx.machines.insert({ id: node, name: node, site, environments: [], targetRoles: [], routes, createdAt });
         const { meshId, certificatePem: authorityPem } = authority;
         const dataDir = join(folder, node);
         writeIdentity(identityFolder(dataDir), {
