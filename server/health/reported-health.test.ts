@@ -20,6 +20,8 @@ interface Given {
   readonly roundTripMs?: number | undefined;
   /** What the relay reports of its link to the machine. */
   readonly ofRelay?: object | null;
+  /** Calls over the path got no answer lately. */
+  readonly fell?: boolean;
   /** The age of the health report. */
   readonly ageMs?: number;
 }
@@ -28,7 +30,7 @@ const measured = { peer: 'web-1', relation: 'child', up: true, roundTripMs: 30 }
 
 /** web-1 below the relay eu, with what it has reported. */
 function reportedBy(report: HealthReport__Output | undefined, given: Given = {}): ReportedHealth {
-  const { up = true, roundTripMs = 10, ofRelay = measured, ageMs = 0 } = given;
+  const { up = true, roundTripMs = 10, ofRelay = measured, fell = false, ageMs = 0 } = given;
   const links = ofRelay === null ? [] : [ofRelay];
   const nodes = [
     nodeOf('eu', 'relay', ['server'], { report: { links }, lastSeenAt: NOW }),
@@ -39,7 +41,9 @@ function reportedBy(report: HealthReport__Output | undefined, given: Given = {})
   const topology = topologyOf(nodes, { now: NOW, own, routes });
   let nowMs = 0;
   const clocks = { monotonic: () => nowMs };
-  const reported = new ReportedHealth({ topology, resolver: createRouteResolver(topology), clocks });
+  const resolver = createRouteResolver(topology);
+  if (fell) resolver.fell('web-1', ['eu']);
+  const reported = new ReportedHealth({ topology, resolver, clocks });
   if (report !== undefined) reported.take('web-1', { report, receivedAtMs: NOW });
   nowMs = ageMs;
   return reported;
@@ -80,6 +84,7 @@ describe('health by what is reported', () => {
     ['a link of the path is down', good, { up: false }],
     ['the parent says that its link is down', good, { ofRelay: { ...measured, up: false } }],
     ['the parent reports no link', good, { ofRelay: null }],
+    ['calls got no answer lately', good, { fell: true }],
     ['the round trip is not known yet', good, { ofRelay: { ...measured, roundTripMs: 0 } }],
   ])('is left to a call when %s', (_, report, given) => {
     expect(reportedBy(report, given).judge(machine)).toBeUndefined();

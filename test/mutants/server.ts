@@ -30,6 +30,24 @@ export const serverMutants: Mutants = {
       test: ['a node is told nothing before the server knows whom it has to dial'],
     },
   },
+  'health-by-silent-path': {
+    file: 'server/health/reported-health.ts',
+    find: "path?.state !== 'up'",
+    replace: 'path === undefined',
+    red: {
+      file: 'server/health/reported-health.test.ts',
+      test: ['health by what is reported', 'is left to a call when calls got no answer lately'],
+    },
+  },
+  'health-by-old-report': {
+    file: 'server/health/reported-health.ts',
+    find: 'reported.atMs >= FRESH_MS',
+    replace: 'reported.atMs < 0',
+    red: {
+      file: 'server/health/reported-health.test.ts',
+      test: ['health by what is reported', 'is left to a call when the report is old'],
+    },
+  },
   'malformed-is-internal': {
     file: 'lib/grpc/server.ts',
     find: 'carefully(method.requestDeserialize)',
