@@ -142,6 +142,9 @@ export class Packages {
 
   async #install(order: PackageOrder, releases: Releases, release: string): Promise<void> {
     const { installation, installTo } = order;
+    const before = (await releases.claim())?.path;
+    // First: once the claim is another one, nothing else knows of the folder.
+    if (before !== undefined && before !== installTo) await releases.recordLeftFolder(release, before);
     if (installTo === undefined) return releases.dropClaim();
     const all = (await this.#installations()).map((each) => ({ installation: each, releases: this.#releases(each) }));
     await this.#installFolders.install({ installation, releases }, release, installTo, all);
@@ -178,6 +181,7 @@ export class Packages {
       bytes: record?.bytes ?? 0,
       warnings: [...(record?.warnings ?? [])],
       warningsLeftOut: record?.warningsLeftOut ?? 0,
+      leftFolder: record?.leftFolder ?? '',
     };
   }
 

@@ -30,6 +30,8 @@ export interface ReleaseRecord {
   /** What was noticed while it was staged, and how much more there was. */
   readonly warnings: readonly PackageWarning[];
   readonly warningsLeftOut: number;
+  /** The folder of the installation before its activation, where it is not the same any more. */
+  readonly leftFolder?: string;
 }
 
 /** A folder beside the data folder, and which release is there: empty when none is. */
@@ -130,6 +132,16 @@ export class Releases {
     await rename(this.buildingOf(release), this.stagingOf(release));
     // Not before: to move a folder needs write permission in it.
     await chmod(this.stagingOf(release), mode);
+    this.#writeRecord(release, record);
+  }
+
+  /** Remembers which folder the installation leaves with this release. Idempotent. */
+  async recordLeftFolder(release: string, leftFolder: string): Promise<void> {
+    const record = await this.record(release);
+    if (record !== undefined) this.#writeRecord(release, { ...record, leftFolder });
+  }
+
+  #writeRecord(release: string, record: ReleaseRecord): void {
     writeDurably(`${this.folderOf(release)}.json`, `${JSON.stringify(record)}\n`);
   }
 

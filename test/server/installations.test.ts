@@ -1,6 +1,6 @@
 // One machine in two environments, with real processes: each environment has an installation of its own, scripts run in
 // the release of their own deployment, and what serves is never removed by deployments that fail.
-import { readdir, readFile, realpath, rm, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, readdir, readFile, realpath, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
 import { tarGz } from '../packages/craft.ts';
@@ -10,6 +10,9 @@ import { freePort, World } from '../support/world.ts';
 
 interface Shop {
   readonly world: World;
+  readonly folder: string;
+  /** Changes the package step of the process, and makes a release of it. */
+  change(version: string, step: object): Promise<void>;
   /** Scripts wait until this file exists. */
   readonly go: string;
   /** While this file exists, post-deploy scripts fail. */
@@ -42,8 +45,9 @@ async function shop(): Promise<Shop> {
     preDeploy: bash(`until [ -e '${go}' ]; do sleep 0.05; done; ${tell('pre')}`),
     postDeploy: bash(`${tell('post')}; [ ! -e '${broken}' ]`),
   };
-  const { version } = await api.post<{ version: number }>('projects', { id: 'shop' });
-  await api.request('PUT', 'projects/shop/process', { steps: [step] }, { 'if-match': `"${version}"` });
+  const setProcess = async (version: number, more = {}) =>
+    api.request('PUT', 'projects/shop/process', { steps: [{ ...step, ...more }] }, { 'if-match': `"${version}"` });
+  await setProcess((await api.post<{ version: number }>('projects', { id: 'shop' })).version);
   for (const major of [1, 2, 3]) {
     const bytes = tarGz([{ name: 'version', content: `${major}.0.0` }]);
     const type = { 'content-type': 'application/octet-stream' };
@@ -51,7 +55,11 @@ async function shop(): Promise<Shop> {
     await api.post('projects/shop/releases', { version: `${major}.0.0` });
   }
   return {
-    ...{ world, go, broken },
+    ...{ world, folder, go, broken },
+    async change(version, more) {
+      await setProcess((await api.get<{ version: number }>('projects/shop')).version, more);
+      await api.post('projects/shop/releases', { version });
+    },
     installation: (environment) => join(world.dataDir('web-1'), 'applications', 'shop', environment, 'web'),
     async deploy(release, environment) {
       return (await api.post<{ id: string }>('deployments', { project: 'shop', release, environment })).id;
@@ -98,4 +106,33 @@ it('keeps two environments of one machine apart, and what serves through deploym
   expect(await versionAt(installation('test'), 'current')).toBe('3.0.0');
   expect(await realpath(join(installation('test'), 'previous'))).toBe(serving);
   expect(await versionAt(installation('prod'), 'current')).toBe('2.0.0');
+}, 120_000);
+
+it('installs to the roots of its config.yaml only, and says which folder it leaves', async () => {
+  const { world, folder, go, change, deploy } = await shop();
+  const { api } = world;
+  await writeFile(go, '');
+  const root = join(folder, 'srv');
+  await mkdir(root);
+  const run = async (version: string, installTo?: string) => {
+    await change(version, installTo === undefined ? {} : { installTo });
+    const task = await deploy(version, 'prod');
+    const { state } = await api.ended(task);
+    return { state, warnings: (await api.stream(task)).filter(({ level }) => level === 'warning') };
+  };
+  expect(await run('4.0.0', join(root, 'a'))).toMatchObject({ state: 'failed' });
+  expect(await readdir(root)).toEqual([]);
+  await world.signal('web-1', 'SIGKILL');
+  await appendFile(join(world.dataDir('web-1'), 'config.yaml'), `installRoots: [${root}]\n`);
+  await world.start('web-1');
+  await world.linked(['web-1']);
+  expect(await run('5.0.0', join(root, 'a'))).toEqual({ state: 'succeeded', warnings: [] });
+  expect(await readFile(join(root, 'a', 'version'), 'utf8')).toBe('3.0.0');
+  for (const [version, installTo, left] of [['6.0.0', 'b', 'a'], ['7.0.0', undefined, 'b']] as const) {
+    const { state, warnings } = await run(version, installTo && join(root, installTo));
+    expect(state).toBe('succeeded');
+    expect(warnings).toMatchObject([{ machine: 'web-1', text: expect.stringContaining(join(root, left)) as string }]);
+    expect(await readFile(join(root, left, 'version'), 'utf8')).toBe('3.0.0');
+  } // prettier-ignore
+  expect(await run('8.0.0')).toEqual({ state: 'succeeded', warnings: [] });
 }, 120_000);

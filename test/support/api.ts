@@ -33,6 +33,8 @@ export interface TaskAnswer {
   }[];
 }
 export interface LogEntry {
+  /** Of a message. */
+  readonly level?: string | null;
   readonly kind: 'log' | 'message' | 'state';
   readonly seq: number;
   readonly at: number;

@@ -80,7 +80,9 @@ export async function runPackageTicket(run: MachineRun, ticket: Ticket, work: Pa
     const detail = reached.value;
     return await end({ state: 'succeeded', detail }, async (tx) => {
       await work.onSucceeded?.(tx);
-      if (work.action === 'stage' && 'warnings' in detail) await tellWarnings(tx, run, ticket, detail);
+      if (!('warnings' in detail)) return;
+      if (work.action === 'stage') await tellWarnings(tx, run, ticket, detail);
+      if (work.action === 'activate') await tellLeftFolder(tx, run, ticket, detail);
     });
   } catch (thrown) {
     return await end(denialEnd(context, thrown, current));
@@ -123,19 +125,38 @@ async function acquire(
   throw new IsthmusError('UNREACHABLE', 'the download ended without a result', { hop: executor });
 }
 
-/** What the tentacle noticed while it staged the package, as messages of the task. */
-async function tellWarnings(
-  tx: StoreTransaction,
-  { context, target: machine }: MachineRun,
-  { id: ticket }: Ticket,
-  { warnings, warningsLeftOut }: PackageStatus__Output,
-): Promise<void> {
-  const tell = (text: string, data?: object) =>
+type Tell = (text: string, data?: object) => Promise<unknown>;
+
+/** Appends warnings to the task's stream. */
+function warner(tx: StoreTransaction, { context, target: machine }: MachineRun, { id: ticket }: Ticket): Tell {
+  return (text, data) =>
     tx.taskEvents.append(
       context.task.id,
       { level: 'warning', at: Date.now(), machine, ticket, text: `${machine}: ${text}`, data },
       context.fence.epoch,
     );
+}
+
+/** Where files of an earlier release lie that nobody removes. */
+async function tellLeftFolder(
+  tx: StoreTransaction,
+  run: MachineRun,
+  ticket: Ticket,
+  { leftFolder }: PackageStatus__Output,
+): Promise<void> {
+  if (leftFolder === '') return;
+  const text = `the step does not install to ${leftFolder} any more; what was installed there stays`;
+  await warner(tx, run, ticket)(text, { leftFolder });
+}
+
+/** What the tentacle noticed while it staged the package, as messages of the task. */
+async function tellWarnings(
+  tx: StoreTransaction,
+  run: MachineRun,
+  ticket: Ticket,
+  { warnings, warningsLeftOut }: PackageStatus__Output,
+): Promise<void> {
+  const tell = warner(tx, run, ticket);
   for (const { kind, file, line, text } of warnings) {
     const where = line === 0 ? file : `${file}:${line}`;
     await tell(where === '' ? text : `${where}: ${text}`, { kind, file, line });

@@ -16,6 +16,10 @@ export interface PackageStatus {
    */
   'warnings'?: (_isthmus_tentacle_v1_PackageWarning)[];
   'warningsLeftOut'?: (number);
+  /**
+   * Where the step installed to before, when it does not any more: what was installed there stays.
+   */
+  'leftFolder'?: (string);
 }
 
 export interface PackageStatus__Output {
@@ -30,4 +34,8 @@ export interface PackageStatus__Output {
    */
   'warnings': (_isthmus_tentacle_v1_PackageWarning__Output)[];
   'warningsLeftOut': (number);
+  /**
+   * Where the step installed to before, when it does not any more: what was installed there stays.
+   */
+  'leftFolder': (string);
 }
