@@ -24,11 +24,11 @@ function monitorOf(count: number, silent: ReadonlySet<string> = new Set()) {
   const monitor = new HealthMonitor({
     store: {
       machines: {
-        select: ({ ids }: { ids?: readonly string[] }) =>
-          Promise.resolve(ids === undefined ? [...machines.values()] : ids.map((id) => machines.get(id)!)),
+        select: ({ ids }: { ids: readonly string[] }) => Promise.resolve(ids.map((id) => machines.get(id)!)),
         find: (id: string) => Promise.resolve(machines.get(id)),
       } as never,
     },
+    topology: { routes: new Map([...machines.keys()].map((id) => [id, []])) },
     writer: {
       write: (work) => {
         writes += 1;

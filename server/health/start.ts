@@ -39,7 +39,7 @@ export function startHealth(options: HealthOptions): PeriodicHealth {
     return { status: () => ({ intervalS, lastRoundAt: null, outdatedBefore: null }), stop: () => Promise.resolve() };
   }
   const intervalMs = intervalS * 1000;
-  const monitor = new HealthMonitor({ store, ...shared, reported, log, intervalMs });
+  const monitor = new HealthMonitor({ store, topology, ...shared, reported, log, intervalMs });
   const follower = new HealthFollower({ topology, monitor });
   events.subscribe('health-checks', follower.subscription);
   monitor.start();
