@@ -8,6 +8,7 @@ import { followTask } from './client/follow.ts';
 import { escapeText } from './render/escape.ts';
 import { LiveRegion } from './render/live.ts';
 import { actionText } from './render/remedy.ts';
+import { StreamView } from './render/stream-view.ts';
 import { changedSteps, errorText, machineLines } from './render/task.ts';
 import type { ServerEvent } from './client/sse.ts';
 import type { Terminal } from './terminal.ts';
@@ -54,13 +55,7 @@ function dataOf<T>(event: ServerEvent): T | undefined {
   }
 }
 
-function eventLine(event: ServerEvent): string | undefined {
-  if (event.event === 'log') {
-    const line = dataOf<LogData>(event);
-    return line && `${escapeText(line.machine)} | ${line.stream === 'stderr' ? '! ' : ''}${escapeText(line.text)}`;
-  }
-  const message = event.event === 'message' ? dataOf<MessageData>(event) : undefined;
-  if (message === undefined) return undefined;
+function messageLine(message: MessageData): string {
   const about = message.machine ?? 'server';
   const text = message.text.startsWith(`${about}: `) ? message.text : `${about}: ${message.text}`;
   return escapeText(`${text}${message.code ? ` (${message.code})` : ''}${remedyOf(message)}`);
@@ -82,6 +77,7 @@ export async function watchTask(
   options: WatchOptions = {},
 ): Promise<Task> {
   const region = new LiveRegion(terminal);
+  const view = new StreamView(region, terminal);
   let task: Task | undefined;
   const refresher = new Refresher(async () => {
     const now = await client.get<Task>(path('tasks', id));
@@ -89,7 +85,7 @@ export async function watchTask(
     if (now.blockedBy !== undefined && task?.blockedBy === undefined)
       region.print(await waitsFor(client, now.blockedBy));
     task = now;
-    region.update(machineLines(now));
+    view.showMachines(machineLines(now));
   });
   refresher.soon();
   try {
@@ -97,8 +93,10 @@ export async function watchTask(
       signal: terminal.signal,
       ...(options.retryForMs === undefined ? {} : { retryForMs: options.retryForMs }),
       onEvent: (event) => {
-        const line = options.output === false && event.event === 'log' ? undefined : eventLine(event);
-        if (line !== undefined) region.print(line);
+        const part = event.event === 'log' && options.output !== false ? dataOf<LogData>(event) : undefined;
+        if (part !== undefined) view.showLog(part);
+        const message = event.event === 'message' ? dataOf<MessageData>(event) : undefined;
+        if (message !== undefined) region.print(messageLine(message));
         if (event.event !== 'log') refresher.soon();
       },
       onReconnect: (error) => {
@@ -108,7 +106,7 @@ export async function watchTask(
     });
     await refresher.finish();
   } finally {
-    region.close({ keep: true });
+    view.close();
   }
   return task ?? (await client.get<Task>(path('tasks', id)));
 }

@@ -6,6 +6,11 @@ import { TaskState } from './tasks.ts';
 
 const seq = Type.Integer({ description: 'Its number in the stream, which rises by one.' });
 
+export const LineEnding = Words(['newline', 'open', 'return'], {
+  description: 'open: the next line of this ticket and stream goes on with it; return: that one is written over it.',
+});
+export type LineEnding = Static<typeof LineEnding>;
+
 const LogData = Type.Object(
   {
     at: Timestamp,
@@ -16,6 +21,7 @@ const LogData = Type.Object(
     line: Type.Integer({ description: '1..N per ticket.' }),
     stream: Type.String(),
     text: Type.String({ description: 'As the script wrote it, control characters included, secrets masked.' }),
+    ending: LineEnding,
   },
   { $id: 'LogData' },
 );

@@ -5,6 +5,7 @@ import { END_STATES, TASK_KINDS, TASK_STATES, type Task, type TaskSummary } from
 import { examples, type Cli } from '../cli.ts';
 import { path } from '../client/client.ts';
 import { escapeText } from '../render/escape.ts';
+import { OpenLines } from '../render/open-lines.ts';
 import { renderTable } from '../render/table.ts';
 import { renderTask } from '../render/task.ts';
 import { moment } from '../render/units.ts';
@@ -57,7 +58,7 @@ async function showLog(cli: Cli, id: string): Promise<void> {
   const client = await cli.client();
   const stream = await client.list<StreamEntry>(path('tasks', id, 'log'), {}, 'after');
   const shown = stream.filter(isInLog);
-  if (shown.length > 0 || cli.json) cli.show(shown, () => shown.map(logLine).join('\n'));
+  if (shown.length > 0 || cli.json) cli.show(shown, () => logText(shown, cli.terminal.redraws));
 }
 
 /** The scripts' output, and what somebody should know. */
@@ -65,9 +66,23 @@ function isInLog(entry: StreamEntry): boolean {
   return entry.kind === 'log' || (entry.kind === 'message' && entry.level !== 'info');
 }
 
-function logLine(entry: StreamEntry): string {
+/** Whole lines, each where its first part is. */
+function logText(entries: readonly StreamEntry[], redraws: boolean): string {
+  const open = new OpenLines({ redraws });
+  const lines: (() => string)[] = [];
+  for (const entry of entries) {
+    if (entry.kind !== 'log') {
+      lines.push(() => messageLine(entry));
+      continue;
+    }
+    const { line, isNew } = open.add(entry);
+    if (isNew) lines.push(() => `${escapeText(entry.machine)} ${entry.line} | ${line.text}`);
+  }
+  return lines.map((text) => text()).join('\n');
+}
+
+function messageLine(entry: Exclude<StreamEntry, { kind: 'log' }>): string {
   const machine = escapeText(entry.machine ?? 'server');
-  if (entry.kind === 'log') return `${machine} ${entry.line} | ${escapeText(entry.text)}`;
   const text = entry.text.startsWith(`${machine}: `) ? entry.text.slice(machine.length + 2) : entry.text;
   return `${machine} ! ${escapeText(text)}${entry.code === null ? '' : ` (${entry.code})`}`;
 }

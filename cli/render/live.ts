@@ -4,12 +4,20 @@ import type { Terminal } from '../terminal.ts';
 
 const REDRAW_EVERY_MS = 60;
 
+interface LinePart {
+  readonly head: string;
+  readonly text: string;
+  readonly ends: boolean;
+}
+
 export class LiveRegion {
   readonly #terminal: Terminal;
   readonly #canvas: Canvas;
   readonly #show: ReturnType<typeof createLogUpdate>;
   #pending: string[] = [];
   #region: readonly string[] = [];
+  /** The line that was printed last, and without its end. */
+  #openLine: string | undefined;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(terminal: Terminal) {
@@ -20,8 +28,24 @@ export class LiveRegion {
 
   /** Adds a line that stays. */
   print(line: string): void {
-    this.#pending.push(line);
+    this.#breakLine();
+    this.#pending.push(`${line}\n`);
     this.#later();
+  }
+
+  /** Goes on with the line `key` when it was printed last and is open; else begins it, with `head`. */
+  printPart(key: string, { head, text, ends }: LinePart): void {
+    if (this.#openLine !== key) {
+      this.#breakLine();
+      this.#pending.push(head);
+    }
+    this.#pending.push(ends ? `${text}\n` : text);
+    this.#openLine = ends ? undefined : key;
+    this.#later();
+  }
+
+  isOpen(key: string): boolean {
+    return this.#openLine === key;
   }
 
   /** Replaces the lines at the bottom. */
@@ -34,8 +58,14 @@ export class LiveRegion {
   /** Writes pending lines; with `keep` the bottom lines stay, else they are erased. */
   close({ keep }: { keep: boolean }): void {
     if (!keep) this.#region = [];
+    this.#breakLine();
     this.#draw();
     this.#show.done();
+  }
+
+  #breakLine(): void {
+    if (this.#openLine !== undefined) this.#pending.push('\n');
+    this.#openLine = undefined;
   }
 
   #later(): void {
@@ -48,7 +78,7 @@ export class LiveRegion {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     if (this.#pending.length > 0 || this.#region.length === 0) this.#show.clear();
-    for (const line of this.#pending.splice(0)) this.#canvas.write(`${line}\n`);
+    for (const text of this.#pending.splice(0)) this.#canvas.write(text);
     if (this.#region.length > 0) {
       // Cut, not wrapped: each machine has one line.
       const width = this.#canvas.columns;

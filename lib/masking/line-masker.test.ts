@@ -36,7 +36,7 @@ function longestShown(shown: string, printed: string): number {
 
 function masked(values: readonly string[], lines: readonly string[], resumed = false): string[] {
   const masker = createMasker(values).lines({ resumed });
-  return lines.map((line) => masker.next(line));
+  return lines.map((line) => masker.next(line, 'newline'));
 }
 
 describe('line by line', () => {
@@ -97,6 +97,25 @@ describe('line by line', () => {
         for (const line of output) expect(longestShown(line, printed)).toBeLessThan(4);
       }),
       { numRuns: 200 },
+    );
+  });
+
+  test('masks a value in the parts of an open line, wherever it is divided', () => {
+    const text = fc.string({ unit: fc.constantFrom(...'ijklmnop '), maxLength: 20 });
+    const value = fc.string({ unit: fc.constantFrom(...'ABCDEFGH0123456789'), minLength: 8, maxLength: 40 });
+    const cuts = fc.array(fc.nat(80), { maxLength: 12 }).map((all) => [...new Set(all)].sort((a, b) => a - b));
+    fc.assert(
+      fc.property(text, value, text, cuts, (before, secret, after, at) => {
+        const masker = createMasker([secret]).lines({ resumed: false });
+        const line = `${before}${secret}${after}.`;
+        const parts = [0, ...at].map((from, index) => line.slice(from, at[index] ?? line.length));
+        const ending = (index: number) => (index < parts.length - 1 ? 'open' : 'newline');
+        const shown = parts.map((part, index) => masker.next(part, ending(index))).join('');
+        expect(shown.startsWith(before)).toBe(true);
+        expect(shown.endsWith(`${after}.`)).toBe(true);
+        expect(longestShown(shown, secret)).toBeLessThan(4);
+        expect(masker.next('after', 'newline')).toBe('after');
+      }),
     );
   });
 

@@ -62,6 +62,7 @@ export interface ProtoGrpcType {
         FailedSource: MessageTypeDefinition<_isthmus_tentacle_v1_FailedSource, _isthmus_tentacle_v1_FailedSource__Output>
         HealthRequest: MessageTypeDefinition<_isthmus_tentacle_v1_HealthRequest, _isthmus_tentacle_v1_HealthRequest__Output>
         Installation: MessageTypeDefinition<_isthmus_tentacle_v1_Installation, _isthmus_tentacle_v1_Installation__Output>
+        LineEnding: EnumTypeDefinition
         LogBatch: MessageTypeDefinition<_isthmus_tentacle_v1_LogBatch, _isthmus_tentacle_v1_LogBatch__Output>
         LogLine: MessageTypeDefinition<_isthmus_tentacle_v1_LogLine, _isthmus_tentacle_v1_LogLine__Output>
         LogRequest: MessageTypeDefinition<_isthmus_tentacle_v1_LogRequest, _isthmus_tentacle_v1_LogRequest__Output>

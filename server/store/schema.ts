@@ -7,7 +7,7 @@ import type { JoinRole } from '../../contract/join-tokens.ts';
 import type { Health } from '../../contract/machines.ts';
 import type { NodeRole, NodeState } from '../../contract/nodes.ts';
 import type { PackageFormat } from '../../contract/packages.ts';
-import type { MessageLevel } from '../../contract/task-stream.ts';
+import type { LineEnding, MessageLevel } from '../../contract/task-stream.ts';
 import type { TaskState, TicketState } from '../../contract/tasks.ts';
 
 export interface Schema {
@@ -30,7 +30,16 @@ export interface Schema {
   tasks: TaskTable;
   tickets: TicketTable;
   /** `seq` is the line's number in the task's stream, which messages and states share: see `tasks.stream_seq`. */
-  log_lines: { ticket: string; line: number; task: string; seq: number; at: number; stream: string; text: string };
+  log_lines: {
+    ticket: string;
+    line: number;
+    task: string;
+    seq: number;
+    at: number;
+    stream: string;
+    text: string;
+    ending: LineEnding;
+  };
   task_events: TaskEventTable;
   events: AuditTable;
   denials: AuditTable;

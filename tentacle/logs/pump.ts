@@ -9,7 +9,7 @@ import type { Logger } from '../../lib/telemetry/log.ts';
 import { isDiskFull, isShortage, reasonOf } from '../system-errors.ts';
 import type { CutLine } from './line-cutter.ts';
 import { RawOutput } from './raw-output.ts';
-import { countedBytes, type LogStream, type NewLine } from './spool.ts';
+import { agentLine, countedBytes, type LogStream, type NewLine } from './spool.ts';
 import type { TicketLog } from './ticket-log.ts';
 
 /** The files are also read without a notification from the system: notifications can be lost. */
@@ -65,7 +65,7 @@ export class LogPump {
 
   /** Adds a line of the agent's own; waits while the disk is full. */
   async note(text: string): Promise<void> {
-    await this.#append([{ stream: 'agent', atMs: Date.now(), text, source: undefined }]);
+    await this.#append([agentLine(text)]);
   }
 
   /** The script has ended: reads the rest. `truncated` when it may have been killed in the middle of a line. */
@@ -179,9 +179,9 @@ export class LogPump {
         continue;
       }
       const lines = output.next();
+      if (lines !== undefined) found = true;
+      await this.#take(stream, [...(lines ?? []), ...output.overdue()]);
       if (lines === undefined) continue;
-      found = true;
-      await this.#take(stream, lines);
       // Raw output that is read but cannot be freed on the disk counts, too.
       if (output.heldBytes > this.#options.quotaBytes * 4) await this.#stopKeeping([]);
     }
@@ -194,10 +194,10 @@ export class LogPump {
     const atMs = Date.now();
     const kept: NewLine[] = [];
     let bytes = spool.countedBytes;
-    for (const { text, sourceEnd, cut: dropping } of cut) {
-      bytes += countedBytes(Buffer.byteLength(text));
+    for (const line of cut) {
+      bytes += countedBytes(Buffer.byteLength(line.text));
       if (bytes > quotaBytes) return this.#stopKeeping(kept);
-      kept.push({ stream, atMs, text, source: { offset: sourceEnd, dropping } });
+      kept.push({ ...line, stream, atMs });
     }
     await this.#append(kept);
   }
@@ -205,7 +205,7 @@ export class LogPump {
   async #stopKeeping(last: readonly NewLine[]): Promise<void> {
     this.#discarding = true;
     const text = `the log has reached its quota of ${this.#options.quotaBytes} bytes: the script runs on, its later output is not kept`;
-    await this.#append([...last, { stream: 'agent', atMs: Date.now(), text, source: undefined }]);
+    await this.#append([...last, agentLine(text)]);
   }
 
   async #append(lines: readonly NewLine[]): Promise<void> {

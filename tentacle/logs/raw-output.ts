@@ -18,6 +18,8 @@ const PRIME_BYTES = 128 * 1024;
 const PUNCH_EVERY_BYTES = 32 * 1024 * 1024;
 /** Output that nobody will read is truncated when it exceeds this. */
 const TRUNCATE_ABOVE_BYTES = 1024 * 1024;
+/** A line that has not ended is given out in part after this: a prompt, or progress that is written over. */
+const FLUSH_AFTER_MS = 1_000;
 
 export class RawOutput {
   readonly #path: string;
@@ -27,6 +29,7 @@ export class RawOutput {
   readonly #cutter: LineCutter;
   readonly #from: number;
   #offset: number;
+  #unfinishedSinceMs = 0;
   #punchedTo = 0;
   #canPunch = true;
 
@@ -37,7 +40,7 @@ export class RawOutput {
     this.#from = position.offset;
     const sourceOffset = Math.max(0, position.offset - PRIME_BYTES);
     this.#offset = sourceOffset;
-    this.#cutter = new LineCutter({ sourceOffset, dropping: position.dropping });
+    this.#cutter = new LineCutter({ sourceOffset, last: position.last });
   }
 
   static open(path: string, masker: Masker, position: SourcePosition): RawOutput {
@@ -71,11 +74,25 @@ export class RawOutput {
 
   /** The lines of the next chunk; undefined when there is no more at present. */
   next(): CutLine[] | undefined {
+    // Only now: the caller keeps the lines that were given out before.
+    this.#freeDisk();
     const pieces = this.#read(READ_BYTES);
     if (pieces === undefined) return undefined;
+    const wasUnfinished = this.#cutter.unfinished;
     const lines = this.#cutter.push(pieces);
-    this.#freeDisk();
+    if (lines.length > 0 || !wasUnfinished) this.#unfinishedSinceMs = performance.now();
     return lines;
+  }
+
+  /** What stands of a line that has not ended for a while. What the masker may still need is held back. */
+  overdue(): CutLine[] {
+    if (!this.#cutter.unfinished) return [];
+    const nowMs = performance.now();
+    // Where much was overwritten, what stands moves the offset from which the output is still needed.
+    const muchRead = this.#offset - this.#cutter.neededFrom > PUNCH_EVERY_BYTES;
+    if (nowMs - this.#unfinishedSinceMs < FLUSH_AFTER_MS && !muchRead) return [];
+    this.#unfinishedSinceMs = nowMs;
+    return this.#cutter.flush();
   }
 
   /** The rest, when the script has ended; `truncated` when it may have been killed in the middle of a value. */

@@ -1,10 +1,11 @@
 // The spool: the numbered, masked log of one ticket in an append-only file. A line's number is its position in the
 // file, so it never changes. Each line also has the offset that the raw output is read to, so that after a restart of
-// the agent no line is lost or repeated. Memory: one offset for every 256 lines. Written and read synchronously, as the
-// workspace is; only syncs are not.
+// the agent no line is lost or repeated. Memory: one offset for every 256 lines or 256 KiB. Written and read
+// synchronously, as the workspace is; only syncs are not.
 import { appendFileSync, close, constants, fdatasync, fstatSync, ftruncateSync, readSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { openOwn } from '../../lib/files/private.ts';
+import type { LineEnding__Output as LineEnding } from '../../proto/gen/isthmus/tentacle/v1/LineEnding.ts';
 
 const dataSynced = promisify(fdatasync);
 const closed = promisify(close);
@@ -15,25 +16,36 @@ export interface SpooledLine {
   readonly stream: LogStream;
   readonly atMs: number;
   readonly text: string;
+  readonly ending: LineEnding;
 }
 
 /** How far the spool has the raw output of a stream. */
 export interface SourcePosition {
   readonly offset: number;
-  /** The rest of the present line is dropped, because it is too long. */
-  readonly dropping: boolean;
+  /** The ending of the last line. */
+  readonly last: LineEnding;
 }
 
 export interface NewLine extends SpooledLine {
-  /** Undefined for a line of the agent's own. */
-  readonly source: SourcePosition | undefined;
+  /** The offset in the raw output where the next line begins; undefined for a line of the agent's own. */
+  readonly sourceEnd: number | undefined;
+}
+
+/** Where a line begins in the file, and how many lines are before it. */
+interface IndexEntry {
+  readonly lines: number;
+  readonly offset: number;
 }
 
 const STREAMS: readonly LogStream[] = ['stdout', 'stderr', 'agent'];
-const DROPPING_FLAG = 0x80;
-/** Text length (4), stream and flag (1), time (8), source offset (8). */
+const ENDINGS: readonly LineEnding[] = ['NEWLINE', 'RETURN', 'OPEN'];
+/** One byte has both: the stream in its low bits, the ending above them. */
+const ENDING_SHIFT = 6;
+const STREAM_BITS = (1 << ENDING_SHIFT) - 1;
+/** Text length (4), stream and ending (1), time (8), source offset (8). */
 const HEADER_BYTES = 21;
-const LINES_PER_INDEX_ENTRY = 256;
+/** A read skips at most so much before the line that it looks for. */
+const PER_INDEX_ENTRY = { lines: 256, bytes: 256 * 1024 };
 /** The least that a line counts in the quota: empty lines cost the disk and the server something, too. */
 const SHORTEST_COUNTED_BYTES = 16;
 const READ_BYTES = 256 * 1024;
@@ -44,7 +56,7 @@ export class Spool {
   #lines = 0;
   #countedBytes = 0;
   #overhang = false;
-  readonly #index: number[] = [];
+  readonly #index: IndexEntry[] = [];
   readonly #positions = new Map<LogStream, SourcePosition>();
 
   private constructor(file: number) {
@@ -69,7 +81,7 @@ export class Spool {
 
   /** The position at which to go on reading the raw output of a stream. */
   position(stream: LogStream): SourcePosition {
-    return this.#positions.get(stream) ?? { offset: 0, dropping: false };
+    return this.#positions.get(stream) ?? positionAfter(undefined);
   }
 
   /** Adds lines in one write; when the write fails, none is added. */
@@ -94,8 +106,7 @@ export class Spool {
   read(afterLine: number, mostBytes: number): SpooledLine[] {
     const lines: SpooledLine[] = [];
     if (afterLine >= this.#lines) return lines;
-    let number = Math.floor(afterLine / LINES_PER_INDEX_ENTRY) * LINES_PER_INDEX_ENTRY;
-    let offset = this.#index[number / LINES_PER_INDEX_ENTRY]!;
+    let { lines: number, offset } = this.#index.findLast((entry) => entry.lines <= afterLine)!;
     const end = this.#bytes;
     let taken = 0;
     while (offset < end) {
@@ -105,7 +116,7 @@ export class Spool {
         if (number <= afterLine) return true;
         if (lines.length > 0 && taken + bytes - HEADER_BYTES > mostBytes) return false;
         taken += bytes - HEADER_BYTES;
-        lines.push({ stream: line.stream, atMs: line.atMs, text: line.text });
+        lines.push({ stream: line.stream, atMs: line.atMs, text: line.text, ending: line.ending });
         return true;
       });
       offset += used.bytes;
@@ -143,11 +154,16 @@ export class Spool {
   }
 
   #count(line: NewLine, bytes: number): void {
-    if (this.#lines % LINES_PER_INDEX_ENTRY === 0) this.#index.push(this.#bytes);
+    const last = this.#index.at(-1);
+    const isFar =
+      last === undefined ||
+      this.#lines - last.lines >= PER_INDEX_ENTRY.lines ||
+      this.#bytes - last.offset >= PER_INDEX_ENTRY.bytes;
+    if (isFar) this.#index.push({ lines: this.#lines, offset: this.#bytes });
     this.#lines += 1;
     this.#bytes += bytes;
     this.#countedBytes += countedBytes(bytes - HEADER_BYTES);
-    if (line.source !== undefined) this.#positions.set(line.stream, line.source);
+    if (line.sourceEnd !== undefined) this.#positions.set(line.stream, positionAfter(line));
   }
 }
 
@@ -156,13 +172,23 @@ export function countedBytes(textBytes: number): number {
   return Math.max(SHORTEST_COUNTED_BYTES, textBytes);
 }
 
+/** A line of the agent's own. */
+export function agentLine(text: string): NewLine {
+  return { stream: 'agent', atMs: Date.now(), text, ending: 'NEWLINE', sourceEnd: undefined };
+}
+
+/** Where reading goes on after the last line of a stream; undefined when there is none. */
+export function positionAfter(line: NewLine | undefined): SourcePosition {
+  return { offset: line?.sourceEnd ?? 0, last: line?.ending ?? 'NEWLINE' };
+}
+
 function encodeLine(line: NewLine): Buffer {
   const text = Buffer.from(line.text);
   const record = Buffer.allocUnsafe(HEADER_BYTES + text.length);
   record.writeUInt32BE(text.length, 0);
-  record.writeUInt8(STREAMS.indexOf(line.stream) | (line.source?.dropping === true ? DROPPING_FLAG : 0), 4);
+  record.writeUInt8(STREAMS.indexOf(line.stream) | (ENDINGS.indexOf(line.ending) << ENDING_SHIFT), 4);
   record.writeDoubleBE(line.atMs, 5);
-  record.writeDoubleBE(line.source?.offset ?? -1, 13);
+  record.writeDoubleBE(line.sourceEnd ?? -1, 13);
   text.copy(record, HEADER_BYTES);
   return record;
 }
@@ -178,13 +204,14 @@ function eachRecord(
     const flags = window.readUInt8(offset + 4);
     const atMs = window.readDoubleBE(offset + 5);
     const end = offset + HEADER_BYTES + length;
-    const stream = STREAMS[flags & ~DROPPING_FLAG];
+    const stream = STREAMS[flags & STREAM_BITS];
+    const ending = ENDINGS[flags >> ENDING_SHIFT];
     // A time of 0 is a hole that a power cut left where a record should be.
-    if (end > window.length || stream === undefined || atMs === 0) break;
+    if (end > window.length || stream === undefined || ending === undefined || atMs === 0) break;
     const sourceOffset = window.readDoubleBE(offset + 13);
-    const source = sourceOffset < 0 ? undefined : { offset: sourceOffset, dropping: (flags & DROPPING_FLAG) !== 0 };
+    const sourceEnd = sourceOffset < 0 ? undefined : sourceOffset;
     const text = window.toString('utf8', offset + HEADER_BYTES, end);
-    if (!take({ stream, atMs, text, source }, end - offset)) return { bytes: offset, stopped: true };
+    if (!take({ stream, atMs, text, ending, sourceEnd }, end - offset)) return { bytes: offset, stopped: true };
     offset = end;
   }
   return { bytes: offset, stopped: false };

@@ -11,7 +11,8 @@ import { TicketLog } from './ticket-log.ts';
 
 const line = (number: number, bytes = 10): NewLine => ({
   ...{ stream: 'stdout', atMs: number, text: `${number} `.padEnd(bytes, 'x') },
-  source: { offset: number * bytes, dropping: false },
+  ending: 'NEWLINE',
+  sourceEnd: number * bytes,
 });
 
 async function fresh(): Promise<{ folder: string; path: string; ticket: string; open: () => Promise<TicketLog> }> {
@@ -38,7 +39,7 @@ describe('the log of a ticket', () => {
     const log = await open();
     log.append([line(3)]);
     expect([numbers(log), log.lastLine, log.countedBytes]).toEqual([upTo(3), 3, 48]);
-    expect(log.position('stdout')).toEqual({ offset: 30, dropping: false });
+    expect(log.position('stdout')).toEqual({ offset: 30, last: 'NEWLINE' });
     expect(log.read(1, 5).map(({ atMs }) => atMs)).toEqual([2]);
     expect(existsSync(path)).toBe(false);
   });

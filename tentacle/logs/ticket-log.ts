@@ -3,7 +3,15 @@
 import { existsSync } from 'node:fs';
 import { IsthmusError } from '../../contract/errors.ts';
 import type { Journal } from '../journal/journal.ts';
-import { countedBytes, Spool, type LogStream, type NewLine, type SourcePosition, type SpooledLine } from './spool.ts';
+import {
+  countedBytes,
+  positionAfter,
+  Spool,
+  type LogStream,
+  type NewLine,
+  type SourcePosition,
+  type SpooledLine,
+} from './spool.ts';
 
 /** A log larger than this moves to a file. Most scripts print less. */
 const MOST_SHORT = { bytes: 4096, lines: 64 };
@@ -44,8 +52,7 @@ export class TicketLog {
   /** The position at which to go on reading the raw output of a stream. */
   position(stream: LogStream): SourcePosition {
     if (this.#spool !== undefined) return this.#spool.position(stream);
-    const last = this.#short.findLast((line) => line.stream === stream);
-    return last?.source ?? { offset: 0, dropping: false };
+    return positionAfter(this.#short.findLast((line) => line.stream === stream));
   }
 
   /** Adds lines; when the write fails, none is added. */
@@ -69,10 +76,10 @@ export class TicketLog {
     if (this.#spool !== undefined) return this.#spool.read(afterLine, mostBytes);
     const lines: SpooledLine[] = [];
     let taken = 0;
-    for (const { stream, atMs, text } of this.#short.slice(afterLine)) {
+    for (const { stream, atMs, text, ending } of this.#short.slice(afterLine)) {
       taken += Buffer.byteLength(text);
       if (lines.length > 0 && taken > mostBytes) break;
-      lines.push({ stream, atMs, text });
+      lines.push({ stream, atMs, text, ending });
     }
     return lines;
   }

@@ -94,12 +94,14 @@ describe('the events of a task', () => {
     const api = await startApi();
     const { fence, ticket } = await addTicket(api.store);
     const text = 'x\r\n\r\nevent: end\ndata: {}\n\n\u2028</script>\u001b]0;title\u0007\u0000';
-    await api.store.transaction((tx) => tx.logLines.append(fence, ticket, 1, [{ stream: 'stdout', at: 1, text }]));
+    await api.store.transaction((tx) =>
+      tx.logLines.append(fence, ticket, 1, [{ stream: 'stdout', at: 1, text, ending: 'open' }]),
+    );
     await api.store.transaction((tx) => tx.tasks.end(fence, { state: 'succeeded', now: 5000 }));
     const reader = follow(api, fence.task);
     await reader.done;
     expect(reader.events.map((event) => event.event)).toEqual(['state', 'log', 'state', 'end']);
-    expect(reader.events[1]!.data.text).toBe(text);
+    expect(reader.events[1]!.data).toMatchObject({ text, ending: 'open' });
   });
 
   it('stop when the key is revoked, and when the server stops', async () => {

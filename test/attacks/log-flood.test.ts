@@ -1,4 +1,4 @@
-// A machine whose scripts print a GB a minute, and a line of 100 MB, delays nobody: another machine's first line comes
+// A machine whose scripts print a GB a minute, and a line of 20 MB, delays nobody: another machine's first line comes
 // as fast as in calm, in the same run, and what the server keeps of the flood is bounded.
 import { expect, it, onTestFinished } from 'vitest';
 import type { LogEntry } from '../support/api.ts';
@@ -54,14 +54,14 @@ it('a flood of one machine does not keep the first line of another waiting', { t
   await firstLineMs();
   const calm = await times(calmProbes);
   const line = `yes "$(printf 'x%.0s' {1..100})" | head -c 200000000`;
-  const flood = await run('loud', `head -c 100000000 /dev/zero | tr '\\0' x; echo; ${line}; echo done`);
+  const flood = await run('loud', `head -c 20000000 /dev/zero | tr '\\0' x; echo; ${line}; echo done`);
   const log = async (): Promise<LogEntry[]> =>
     (await api.get<{ items: LogEntry[] }>(`tasks/${flood}/log?limit=10`)).items.filter(({ kind }) => kind === 'log');
   const [first] = await waitFor(async () => ((await log()).length > 0 ? log() : undefined), {
     limitMs: 60_000,
     what: 'the flood',
   });
-  expect(first!.text).toBe(`${'x'.repeat(64 * 1024)} … [line cut at 64 KiB]`);
+  expect(first).toMatchObject({ text: 'x'.repeat(64 * 1024), ending: 'open' });
   const flooded = await times(floodedProbes);
   // The flood ends when its last line is stored: all these lines came during it.
   expect(await api.task(flood)).toMatchObject({ state: 'running', endedAt: null });

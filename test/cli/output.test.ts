@@ -7,6 +7,7 @@ import { promisify } from 'node:util';
 import { expect, it, onTestFinished, vi } from 'vitest';
 import { escapeText } from '../../cli/render/escape.ts';
 import { LiveRegion } from '../../cli/render/live.ts';
+import { Screen } from '../support/screen.ts';
 import { captureTerminal, isthmus } from '../support/terminal.ts';
 import { waitFor } from '../support/wait.ts';
 import { json, startFakeApi, type FakeApi } from '../support/fake-api.ts';
@@ -50,7 +51,15 @@ function taskBody(state: string, stepState: string): object {
 function serveTask(api: FakeApi, end: 'succeeded' | 'failed'): void {
   api.on('GET /api/v1/tasks/t1', (_request, response) => json(response, taskBody(end, end)));
   api.on('GET /api/v1/tasks/t1/events', (_request, response) => {
-    const line = JSON.stringify({ ticket: 'k2', machine: 'eu-1', line: 1, at: 0, stream: 'stdout', text: hostile });
+    const line = JSON.stringify({
+      ticket: 'k2',
+      machine: 'eu-1',
+      line: 1,
+      at: 0,
+      stream: 'stdout',
+      text: hostile,
+      ending: 'newline',
+    });
     response.writeHead(200, { 'content-type': 'text/event-stream' });
     response.end(`id: 1\nevent: log\ndata: ${line}\n\nid: 2\nevent: end\ndata: {"state":"${end}"}\n\n`);
   });
@@ -337,35 +346,6 @@ it('replaces its region, puts new lines above it, and leaves the rest of the scr
   region.close({ keep: false });
   expect(drawn()).toEqual(['$ isthmus', 'a line', '']);
 });
-
-/** A terminal that moves the cursor up, down and to a column, and erases lines. */
-class Screen {
-  lines = [''];
-  #row = 0;
-  #column = 0;
-
-  take(text: string): void {
-    for (const [token, digits, command] of text.matchAll(/\n|\p{Cc}\[(\d*)([A-Z])|\P{Cc}+/gu)) {
-      const count = Number(digits || 1);
-      if (token === '\n') [this.#row, this.#column] = [this.#row + 1, 0];
-      else if (command === undefined) this.#write(token);
-      else if (command === 'A') this.#row -= count;
-      else if (command === 'B') this.#row += count;
-      else if (command === 'G') this.#column = count - 1;
-      else if (command === 'K') this.lines[this.#row] = digits === '2' ? '' : this.#left();
-      else throw new Error(`a terminal would obey ${JSON.stringify(token)}`);
-      this.lines[this.#row] ??= '';
-    }
-    this.lines.length = this.#row + 1;
-  }
-
-  #left = () => (this.lines[this.#row] ?? '').slice(0, this.#column);
-
-  #write(text: string): void {
-    this.lines[this.#row] = this.#left() + text;
-    this.#column += text.length;
-  }
-}
 
 it('trace shows the first hop that fails, and exits 1', async () => {
   const api = await startFakeApi();

@@ -42,6 +42,15 @@ export const tasksMutants: Mutants = {
       test: ['claims again, with the next epoch, what the owner no longer renews; the stale owner changes nothing'],
     },
   },
+  'line-feed-after-open': {
+    file: 'lib/masking/line-masker.ts',
+    find: 'open: Buffer.alloc(0)',
+    replace: "open: Buffer.from('\\n')",
+    red: {
+      file: 'lib/masking/line-masker.test.ts',
+      test: ['line by line', 'masks a value in the parts of an open line, wherever it is divided'],
+    },
+  },
   'mask-per-chunk': {
     file: 'lib/masking/masker.ts',
     find: 'return this.#emit(this.#undecidedFrom(chunkStart + chunk.length));',
@@ -55,7 +64,7 @@ export const tasksMutants: Mutants = {
   },
   'mask-per-line': {
     file: 'server/tasks/logs/log-masker.ts',
-    find: 'maskerOf(line.stream).next(line.text)',
+    find: 'maskerOf(line.stream).next(line.text, line.ending)',
     replace: 'masker.mask(line.text)',
     red: {
       file: 'test/tasks/unmasked-logs.test.ts',

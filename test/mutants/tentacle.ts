@@ -63,6 +63,34 @@ export const tentacleMutants: Mutants = {
       test: ['the disk under the journal', 'no script is started before its start is on the disk'],
     },
   },
+  'held-back-flushed': {
+    file: 'tentacle/logs/raw-output.ts',
+    find: 'return this.#cutter.flush();',
+    replace: 'return [...this.#cutter.push(this.#clip(this.#stream.endPieces())), ...this.#cutter.flush()];',
+    red: {
+      file: 'tentacle/logs/raw-output.test.ts',
+      test: ['output of a script', 'what stands for a second is shown; what may become a value is held back'],
+    },
+  },
+  'long-line-cut': {
+    file: 'tentacle/logs/line-cutter.ts',
+    find: `    while (this.#line.length > LONGEST_LINE_BYTES) this.#giveOpen(this.#line.length, lines);`,
+    replace: `    this.#giveOpen(this.#line.length, lines);
+    this.#line.take(this.#line.length);`,
+    red: {
+      file: 'test/tentacle/logs.test.ts',
+      test: ['output', 'a line of some parts is whole, and the next one follows'],
+    },
+  },
+  'mask-twice': {
+    file: 'tentacle/logs/unfinished-line.ts',
+    find: 'piece.masked ? 1 : bytes.length',
+    replace: 'piece.masked ? 0 : bytes.length',
+    red: {
+      file: 'tentacle/logs/raw-output.test.ts',
+      test: ['output of a script', 'a mask that was shown is not shown again after a restart'],
+    },
+  },
   'orphan-output-unbounded': {
     file: 'tentacle/scripts/recovery/orphan-output.ts',
     find: 'cutAbove(file, MOST_BYTES)',

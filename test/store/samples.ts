@@ -1,4 +1,5 @@
 // Rows that store tests need first.
+import type { NewLogLine } from '../../server/store/tasks/log-lines.ts';
 import { newId } from '../../lib/ids.ts';
 import type { Store } from '../../server/store/store.ts';
 import type { NewTask } from '../../server/store/tasks/tasks.ts';
@@ -43,10 +44,11 @@ export async function addTicket(store: Store) {
 }
 
 /** Lines `from`..`to`, each with its own number as text. */
-export function lines(from: number, to: number) {
+export function lines(from: number, to: number): NewLogLine[] {
   return Array.from({ length: to - from + 1 }, (_, index) => ({
     stream: 'stdout',
     at: 3000,
     text: `line ${from + index}`,
+    ending: 'newline',
   }));
 }

@@ -2,6 +2,7 @@
 import { Agent, request as httpRequest, type IncomingMessage } from 'node:http';
 import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
+import type { LineEnding } from '../../contract/task-stream.ts';
 import { END_STATES } from '../../contract/tasks.ts';
 import { waitFor } from './wait.ts';
 
@@ -42,6 +43,7 @@ export interface LogEntry {
   readonly ticket: string;
   readonly line: number;
   readonly text: string;
+  readonly ending: LineEnding;
   /** Of a message that reports an error. */
   readonly code?: string | null;
 }

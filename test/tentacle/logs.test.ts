@@ -8,6 +8,7 @@ import { Spool } from '../../tentacle/logs/spool.ts';
 import type { TicketState } from '../../tentacle/journal/records.ts';
 import { statusOf } from '../../tentacle/scripts/run/status.ts';
 import type { LogBatch } from '../../proto/gen/isthmus/tentacle/v1/LogBatch.ts';
+import { wholeLines } from '../support/lines.ts';
 import { tempDir } from '../support/temp.ts';
 import { waitFor } from '../support/wait.ts';
 import { ended, freshEngine, logOf, orderOf, textOf } from './support.ts';
@@ -39,20 +40,53 @@ describe('output', () => {
     ]);
   });
 
-  test('one line of 100 MB is cut at 64 KiB with a marker, and the script goes on', async () => {
+  test('one line of 100 MB is split, with nothing lost up to the quota, and the script goes on', async () => {
     const { engine, dataDir } = await freshEngine();
-    const order = orderOf("echo before; head -c 100000000 /dev/zero | tr '\\0' x; echo; echo after; exit 2");
+    const order = orderOf("echo before; head -c 100000000 /dev/zero | tr '\\0' x; echo; exit 2");
     await engine.start(order);
     const peak = watchMemory();
-    expect(await ended(engine, order, 50_000)).toMatchObject({ exitCode: 2, lastLine: 3 });
+    expect(await ended(engine, order, 50_000)).toMatchObject({ exitCode: 2 });
     expect(peak.stop()).toBeLessThan(150 * 1024 * 1024);
-    const lines = textOf(await logOf(engine, order));
-    expect(lines[0]).toBe('before');
-    expect(lines[1]).toBe(`${'x'.repeat(64 * 1024)} … [line cut at 64 KiB]`);
-    expect(lines[2]).toBe('after');
+    const lines = await logOf(engine, order);
+    expect(lines.at(-1)).toMatchObject({ stream: 'agent', ending: 'NEWLINE' });
+    const [before, long, ...others] = wholeLines(lines.slice(0, -1));
+    expect([before, others]).toEqual(['before', []]);
+    // Up to the last part that fits.
+    expect(long!.length).toBeGreaterThan(64 * 1024 * 1022);
+    expect(/^x*$/.test(long!)).toBe(true);
     // Output that is no longer needed has been freed on the disk.
     const raw = await stat(join(dataDir, 'tickets', order.ticket, 'stdout'));
     expect(raw.blocks * 512).toBeLessThan(64 * 1024 * 1024);
+  });
+
+  test('a line of some parts is whole, and the next one follows', async () => {
+    const { engine } = await freshEngine();
+    const order = orderOf("head -c 200000 /dev/zero | tr '\\0' x; echo; echo after; exit 2");
+    await engine.start(order);
+    expect(await ended(engine, order)).toMatchObject({ exitCode: 2, lastLine: 5 });
+    expect(wholeLines(await logOf(engine, order))).toEqual(['x'.repeat(200_000), 'after']);
+  });
+
+  test('a prompt and progress show while the script goes on', async () => {
+    const { engine, dataDir } = await freshEngine();
+    const [answered, done] = ['answered', 'done'].map((name) => join(dataDir, name));
+    const until = (file: string | undefined): string => `until [ -e '${file}' ]; do sleep 0.02; done`;
+    const progress = "printf '10 %%\\r20 %%\\r30 %%\\r'";
+    const order = orderOf(`printf 'Continue? '; ${until(answered)}; echo yes; ${progress}; ${until(done)}; echo`);
+    await engine.start(order);
+    const lines = async (count: number) =>
+      waitFor(async () => {
+        const log = await logOf(engine, order);
+        return log.length >= count ? log.map(({ text, ending }) => [text, ending]) : undefined;
+      });
+    expect(await lines(1)).toEqual([['Continue? ', 'OPEN']]);
+    await writeFile(answered!, '');
+    expect((await lines(3)).slice(1)).toEqual([
+      ['yes', 'NEWLINE'],
+      ['30 %', 'OPEN'],
+    ]);
+    await writeFile(done!, '');
+    expect(await ended(engine, order)).toMatchObject({ exitCode: 0, lastLine: 4 });
   });
 
   test('a flood fills its quota and no more, neither of memory nor of disk; the script runs on', async () => {
@@ -140,14 +174,14 @@ describe('spool', () => {
     const path = join(await tempDir(), 'lines');
     const spool = Spool.open(path);
     const line = (text: string, offset: number) =>
-      ({ stream: 'stdout', atMs: 1, text, source: { offset, dropping: false } }) as const;
+      ({ stream: 'stdout', atMs: 1, text, ending: 'NEWLINE', sourceEnd: offset }) as const;
     spool.append([line('one', 4), line('two', 8)]);
     await spool.close();
     await writeFile(path, Buffer.concat([await readFile(path), Buffer.from([0, 0, 0, 9, 0, 1, 2])]));
     const again = Spool.open(path);
     onTestFinished(() => again.close());
     expect(again.lastLine).toBe(2);
-    expect(again.position('stdout')).toEqual({ offset: 8, dropping: false });
+    expect(again.position('stdout')).toEqual({ offset: 8, last: 'NEWLINE' });
     again.append([line('three', 14)]);
     expect(again.read(0, 1000).map(({ text }) => text)).toEqual(['one', 'two', 'three']);
     expect(again.read(2, 1).map(({ text }) => text)).toEqual(['three']);
@@ -159,7 +193,7 @@ describe('sending', () => {
     const spool = Spool.open(join(await tempDir(), 'lines'));
     onTestFinished(() => spool.close());
     const text = 'x'.repeat(bytesEach);
-    const line = { stream: 'stdout', atMs: 1, text, source: undefined } as const;
+    const line = { stream: 'stdout', atMs: 1, text, ending: 'NEWLINE', sourceEnd: undefined } as const;
     spool.append(Array.from({ length: lines }, () => line));
     const end = { kind: 'exited', exit: { exitCode: 0 } } as const;
     const state: TicketState = { phase: 'ended', end, startedAtMs: 1, endedAtMs: 2, lastLine: lines };

@@ -7,6 +7,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { newId } from '../../lib/ids.ts';
 import { identify, ledGroupIsAlive } from '../../tentacle/scripts/launch/child-process.ts';
 import { lacks } from '../support/needs.ts';
+import { wholeLines } from '../support/lines.ts';
 import { tempDir } from '../support/temp.ts';
 import { waitFor } from '../support/wait.ts';
 import { Host, HostDied } from './host-client.ts';
@@ -350,7 +351,7 @@ describe('killed at any moment', () => {
     const order = orderOf(body, { payload: { env: { SECRET: secret }, sensitiveValues: [secret] } });
     const expected = Array.from({ length: 6000 }, (_, index) => {
       const line = [`line ${index + 1} ********`];
-      return (index + 1) % 500 === 0 ? [...line, `${long.slice(0, 64 * 1024)} … [line cut at 64 KiB]`] : line;
+      return (index + 1) % 500 === 0 ? [...line, long] : line;
     }).flat();
     for (let round = 0; round < 3; round += 1) {
       const host = new Host(dataDir);
@@ -362,8 +363,32 @@ describe('killed at any moment', () => {
       await host.kill();
     }
     const last = new Host(dataDir);
-    expect(await last.ended(order)).toMatchObject({ phase: 'EXITED', exitCode: 9, lastLine: expected.length });
-    expect(textOf(await last.lines(order))).toEqual(expected);
+    expect(await last.ended(order)).toMatchObject({ phase: 'EXITED', exitCode: 9 });
+    expect(wholeLines(await last.lines(order))).toEqual(expected);
+  });
+
+  test('in the middle of a line that was shown in part: the rest follows, and nothing twice', async () => {
+    const dataDir = await tempDir();
+    const secret = 'canary-of-an-open-line';
+    const latches = ['first', 'second', 'third'].map((name) => join(dataDir, name));
+    const prints = ['printf "one $SECRET."', 'printf " two ${SECRET:0:7}"', 'printf "%s three" "${SECRET:7}"'];
+    const body = prints.map((print, at) => `${print}; ${until(latches[at]!)}`).join('; ');
+    const order = orderOf(`${body}; echo; exit 9`, { payload: { env: { SECRET: secret }, sensitiveValues: [secret] } });
+    const shown = ['one ********.', ' two ', '******** three', ''];
+    for (const [at, latch] of latches.entries()) {
+      const host = new Host(dataDir);
+      await host.start(order);
+      const lines = await waitFor(async () => {
+        const all = await host.lines(order);
+        return all.length > at ? all : undefined;
+      });
+      expect(textOf(lines)).toEqual(shown.slice(0, at + 1));
+      await host.kill();
+      await writeFile(latch, '');
+    }
+    const last = new Host(dataDir);
+    expect(await last.ended(order)).toMatchObject({ phase: 'EXITED', exitCode: 9, lastLine: 4 });
+    expect(textOf(await last.lines(order))).toEqual(shown);
   });
 
   // One thread for files, so that the count of calls is the same in each run.

@@ -254,6 +254,7 @@ const TABLES: readonly TableSpec[] = [
       at: 'int',
       stream: 'text',
       text: 'text',
+      ending: 'text',
     },
     key: ['ticket', 'line'],
     references: { ticket: 'tickets.id' },

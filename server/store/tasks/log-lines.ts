@@ -1,6 +1,7 @@
 // Log lines: a ticket's log is lines 1..N, each once, in order (I3), however often a batch is repeated.
 import { sql } from 'kysely';
 import { IsthmusError } from '../../../contract/errors.ts';
+import type { LineEnding } from '../../../contract/task-stream.ts';
 import { found, type Executor } from '../base.ts';
 import { reserveSequence } from './task-stream.ts';
 import type { Fence } from '../base.ts';
@@ -10,13 +11,14 @@ export interface NewLogLine {
   readonly stream: string;
   readonly at: number;
   readonly text: string;
+  readonly ending: LineEnding;
 }
 
 export interface LogLine extends NewLogLine {
   readonly line: number;
 }
 
-/** Rows per statement: SQLite takes 32,766 parameters, a row has seven. */
+/** Rows per statement: SQLite takes 32,766 parameters, a row has eight. */
 const ROWS_PER_STATEMENT = 2000;
 
 export class LogLineRepository {
@@ -55,7 +57,7 @@ export class LogLineRepository {
   async read(ticket: string, after: number, limit: number): Promise<LogLine[]> {
     return this.#db
       .selectFrom('log_lines')
-      .select(['line', 'stream', 'at', 'text'])
+      .select(['line', 'stream', 'at', 'text', 'ending'])
       .where('ticket', '=', ticket)
       .where('line', '>', after)
       .orderBy('line')
@@ -75,7 +77,7 @@ export class LogLineRepository {
 
   async #insert(task: string, ticket: string, line: number, seq: number, lines: readonly NewLogLine[]): Promise<void> {
     for (let from = 0; from < lines.length; from += ROWS_PER_STATEMENT) {
-      const rows = lines.slice(from, from + ROWS_PER_STATEMENT).map(({ stream, at, text }, index) => ({
+      const rows = lines.slice(from, from + ROWS_PER_STATEMENT).map(({ stream, at, text, ending }, index) => ({
         ticket,
         line: line + from + index,
         task,
@@ -83,6 +85,7 @@ export class LogLineRepository {
         at,
         stream,
         text,
+        ending,
       }));
       await this.#db.insertInto('log_lines').values(rows).execute();
     }

@@ -2,7 +2,7 @@
 // reader continues after the last entry it saw and misses nothing. The counter is `tasks.stream_seq`; an entry gets its
 // number in its own transaction.
 import { IsthmusError } from '../../../contract/errors.ts';
-import type { MessageData, MessageLevel } from '../../../contract/task-stream.ts';
+import type { LineEnding, MessageData, MessageLevel } from '../../../contract/task-stream.ts';
 import { assertInTransaction, type Executor, type Fence } from '../base.ts';
 
 export interface NewStreamEntry {
@@ -29,6 +29,7 @@ export type StreamEntry =
       readonly line: number;
       readonly stream: string;
       readonly text: string;
+      readonly ending: LineEnding;
     }
   | (EventFields & { readonly kind: 'message'; readonly data: MessageData['data'] })
   | (EventFields & { readonly kind: 'state'; readonly data: unknown });
@@ -148,6 +149,7 @@ export class TaskEventRepository {
         'l.line',
         'l.stream',
         'l.text',
+        'l.ending',
       ])
       .where('l.task', '=', task)
       .where('l.seq', '>', after)

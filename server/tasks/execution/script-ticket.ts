@@ -271,7 +271,8 @@ class ScriptTicket {
     const { context, deps } = this.#run;
     await this.#requestCancel(AbortSignal.timeout(deps.tunables.cancelLimitMs));
     const now = Date.now();
-    const marker = { stream: 'agent', at: now, text: 'the log ends here: it is over the quota of the server' };
+    const text = 'the log ends here: it is over the quota of the server';
+    const marker = { stream: 'agent', at: now, text, ending: 'newline' } as const;
     return context.write(async (tx) => {
       const { id, storedLine } = this.#ticket;
       await tx.logLines.append(context.fence, id, storedLine + 1, [...this.#lastFitting, marker]);

@@ -3,7 +3,7 @@
 import type { Masker } from '../../../lib/masking/masker.ts';
 import type { NewLogLine } from '../../store/tasks/log-lines.ts';
 
-/** The tentacle cuts longer lines already; this keeps one that does not from filling the store. */
+/** The tentacle splits longer lines already; this keeps one that does not from filling the store. */
 const LONGEST_LINE = 128 * 1024;
 
 /** A masker for the lines of one ticket. `resumed` when earlier lines are stored already. */
@@ -12,7 +12,7 @@ export function logMasker(masker: Masker, resumed: boolean): (lines: readonly Ne
   // A secret can span lines of one stream. The log mixes the streams, and the agent's own lines belong to neither.
   const [stdout, stderr, agent] = [fresh(), fresh(), fresh()];
   const maskerOf = (stream: string) => (stream === 'stdout' ? stdout : stream === 'stderr' ? stderr : agent);
-  return (lines) => lines.map((line) => ({ ...line, text: cut(maskerOf(line.stream).next(line.text)) }));
+  return (lines) => lines.map((line) => ({ ...line, text: cut(maskerOf(line.stream).next(line.text, line.ending)) }));
 }
 
 function cut(text: string): string {

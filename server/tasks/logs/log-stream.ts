@@ -3,6 +3,7 @@
 // after the last stored line.
 import type { ClientDuplexStream } from '@grpc/grpc-js';
 import { IsthmusError } from '../../../contract/errors.ts';
+import type { LineEnding } from '../../../contract/task-stream.ts';
 import type { GrpcClient } from '../../../lib/grpc/client.ts';
 import { whenAborted } from '../../../lib/async/waiting.ts';
 import type { Envelope } from '../../../proto/gen/isthmus/tentacle/v1/Envelope.ts';
@@ -152,10 +153,19 @@ function checkOwner(batch: LogBatch__Output, ticket: string, executor: string): 
 /** The streams of a log: the script's two, and the agent's own lines. */
 const STREAMS: readonly string[] = ['stdout', 'stderr', 'agent'];
 
-function toLine({ stream, atMs, text }: LogBatch__Output['lines'][number], executor: string): NewLogLine {
-  // The name is stored and shown as it is, neither masked nor counted: nothing else may be in it.
-  if (!STREAMS.includes(stream)) {
-    throw new IsthmusError('LOG_MALFORMED', 'a line of the log names an unknown stream', { hop: executor });
+const ENDINGS: ReadonlyMap<string, LineEnding> = new Map([
+  ['NEWLINE', 'newline'],
+  ['OPEN', 'open'],
+  ['RETURN', 'return'],
+]);
+
+function toLine(line: LogBatch__Output['lines'][number], executor: string): NewLogLine {
+  const { stream, atMs, text } = line;
+  const ending = ENDINGS.get(line.ending);
+  // Both names are stored and shown as they are, neither masked nor counted: nothing else may be in them.
+  if (!STREAMS.includes(stream) || ending === undefined) {
+    const what = ending === undefined ? 'ending' : 'stream';
+    throw new IsthmusError('LOG_MALFORMED', `a line of the log names an unknown ${what}`, { hop: executor });
   }
-  return { stream, at: atMs, text };
+  return { stream, at: atMs, text, ending };
 }

@@ -5,6 +5,7 @@ import type { Journal } from '../../journal/journal.ts';
 import type { ScriptEnd } from '../../journal/records.ts';
 import { LogPump } from '../../logs/pump.ts';
 import { retryShortage } from '../../system-errors.ts';
+import { agentLine } from '../../logs/spool.ts';
 import { TicketLog } from '../../logs/ticket-log.ts';
 import type { Workspace } from '../workspace/workspace.ts';
 
@@ -52,7 +53,7 @@ export class ScriptLog {
   /** Adds a line of the agent's own. */
   async note(text: string): Promise<void> {
     if (this.#pump !== undefined) return this.#pump.note(text);
-    this.lines().append([{ stream: 'agent', atMs: Date.now(), text, source: undefined }]);
+    this.lines().append([agentLine(text)]);
     this.#options.onLines();
   }
 
