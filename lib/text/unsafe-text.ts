@@ -15,20 +15,22 @@ const UNSAFE_RANGES: readonly (readonly [number, number])[] = [
   [0xfff9, 0xfffb], // interlinear annotations
 ];
 
-/** Whether a terminal may obey a code point instead of showing it. */
-export function isUnsafe(code: number): boolean {
-  return UNSAFE_RANGES.some(([first, last]) => code >= first && code <= last);
+const UNSAFE = new RegExp(
+  `[${UNSAFE_RANGES.map((range) => range.map((code) => `\\u{${code.toString(16)}}`).join('-')).join('')}]`,
+  'gu',
+);
+
+/** The text with each character that a terminal may obey instead of showing it as `escape` writes it. */
+export function escapeUnsafe(text: string, escape: (character: string, code: number) => string): string {
+  return text.replace(UNSAFE, (character) => escape(character, character.codePointAt(0) ?? 0));
 }
 
 /**
  * JSON as JSON.stringify writes it, with unsafe characters as `\u` escapes: a parser reads the same values.
  */
 export function safeJson(json: string): string {
-  let safe = '';
-  for (const character of json) {
-    const code = character.codePointAt(0) ?? 0;
+  return escapeUnsafe(json, (character, code) =>
     // In JSON only the line ends between its parts occur unescaped.
-    safe += isUnsafe(code) && character !== '\n' ? `\\u${code.toString(16).padStart(4, '0')}` : character;
-  }
-  return safe;
+    character === '\n' ? character : `\\u${code.toString(16).padStart(4, '0')}`,
+  );
 }
