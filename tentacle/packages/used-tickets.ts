@@ -16,14 +16,16 @@ interface TicketWork<Answer> {
   readonly signal?: AbortSignal;
 }
 
+type TicketJournal = Pick<Journal, 'append' | 'ticket' | 'packageTicket' | 'assertRemembered'>;
+
 /** A longer text of an error is cut: the journal keeps it for days. */
 const LONGEST_ERROR = 500;
 
 export class UsedTickets {
-  readonly #journal: Pick<Journal, 'append' | 'packageTicket' | 'assertRemembered'>;
+  readonly #journal: TicketJournal;
   readonly #busy = new Mutex();
 
-  constructor(journal: Pick<Journal, 'append' | 'packageTicket' | 'assertRemembered'>) {
+  constructor(journal: TicketJournal) {
     this.#journal = journal;
   }
 
@@ -46,6 +48,9 @@ export class UsedTickets {
   isUsed({ ticket, task, action }: PackageTicketKey): boolean {
     const used = this.#journal.packageTicket(ticket);
     if (used === undefined) {
+      if (this.#journal.ticket(ticket) !== undefined) {
+        throw new IsthmusError('TICKET_ALREADY_USED', `ticket ${ticket} was cancelled`);
+      }
       this.#journal.assertRemembered(ticket);
       return false;
     }

@@ -176,7 +176,7 @@ export class ScriptEngine {
 
   /**
    * Ends a script's whole process group. Idempotent; a script that has ended keeps its end. An unknown ticket is
-   * consumed, on the disk: its start may still arrive, and is then rejected.
+   * consumed, on the disk: its start, or its order for a package, may still arrive, and is then rejected.
    */
   async cancel(key: TicketKey): Promise<StatusMessage> {
     await this.epochs.admit(key.task, key.epoch);

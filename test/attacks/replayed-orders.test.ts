@@ -196,6 +196,27 @@ it('stops unpacking when the server withdraws the order, removes what it left, a
   expect(await send(at, recorded, 'stage')).toMatchObject({ files: 1000 });
 });
 
+it('carries out no order whose ticket the server has cancelled, before and after a restart', async () => {
+  const at = await field();
+  const { recorded, withdraw, answer, left } = await staging(at);
+  withdraw.abort();
+  await expect(answer).rejects.toMatchObject({ code: 'CANCELLED' });
+  await waitFor(async () => (await left()).length === 0, { what: 'an empty folder' });
+  const { body } = recorded.stage;
+  const { ticket, task } = messageCodec(types.EnvelopeBody).decode(body as Buffer);
+  const envelope = at.signer.signEnvelope({
+    ...{ tentacle: 'machine-1', ticket, task, epoch: 1, kind: 'cancel' },
+    ...{ expiresAtMs: Date.now(), payload: Buffer.alloc(0) },
+  });
+  await at.client.unary((c, o, done) => c.cancelScript({ envelope }, o, done), { deadlineMs: 20_000 });
+  const before = await at.state();
+  for (const round of ['before', 'after'] as const) {
+    if (round === 'after') await at.restart();
+    await expect(send(at, recorded, 'stage')).rejects.toMatchObject({ code: 'TICKET_ALREADY_USED' });
+    expect(await at.state()).toEqual(before);
+  }
+});
+
 it('goes on unpacking when the connection is lost', async () => {
   const at = await field();
   const { answer, releases } = await staging(at);

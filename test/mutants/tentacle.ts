@@ -35,6 +35,15 @@ export const tentacleMutants: Mutants = {
       test: ['an agent with few descriptors left starts a script or says that it did not, and lives'],
     },
   },
+  'cancelled-order-carried-out': {
+    file: 'tentacle/packages/used-tickets.ts',
+    find: 'if (this.#journal.ticket(ticket) !== undefined) {',
+    replace: "if (ticket === '') {",
+    red: {
+      file: 'test/attacks/replayed-orders.test.ts',
+      test: ['carries out no order whose ticket the server has cancelled, before and after a restart'],
+    },
+  },
   'clone-queue-runs': {
     file: 'tentacle/scripts/recovery/recovery.ts',
     find: "if (state.phase === 'waiting') script.hold(() => startLate(script, payload, state, 1));",

@@ -77,3 +77,26 @@ it.each<[string, 'failed' | 'cancelled', string | undefined, string | undefined]
   const settled = (await h.store.tickets.byTask(id)).find(({ action }) => action === 'settle');
   expect(settled?.state).toBe(preDeploy === undefined ? 'succeeded' : 'skipped');
 });
+
+it.each(['at once', 'once it is back'])(
+  'has the machine use up, %s, what a cancelled task had sent to it',
+  async (when) => {
+    const h = await startHarness();
+    const fake = await h.machine('web-1', { roles: ['web'] });
+    fake.stalls.add('stage');
+    const id = await deploy(h, {});
+    await waitFor(() => fake.stalled > 0);
+    if (when === 'once it is back') await fake.away();
+    await h.store.transaction((tx) => cancelTask(tx, id, actor));
+    expect((await h.ended(id)).state).toBe('cancelled');
+    const stage = async () => (await h.store.tickets.byTask(id)).find(({ action }) => action === 'stage')!;
+    if (when === 'once it is back') {
+      expect(await stage()).toMatchObject({ state: 'cancelled', completedAt: null });
+      await fake.listen();
+      // Its first sweep reports what is left.
+      await h.restart();
+    }
+    await waitFor(async () => (await stage()).completedAt !== null, { what: 'the report' });
+    expect(fake.cancels).toEqual([(await stage()).id]);
+  },
+);

@@ -1,6 +1,7 @@
 // Reports to tentacles that a script's end and whole log are stored, so that they may delete its workspace. Nothing
 // waits for this: when a machine is unreachable or this process dies, a later sweep reports. The sweep also cancels
-// scripts that still run because their machine was unreachable when their task was cancelled.
+// scripts that still run because their machine was unreachable when their task was cancelled, and orders for packages
+// that had no success: whoever has recorded one can do nothing with it any more.
 import type { CallOptions, ClientUnaryCall, requestCallback } from '@grpc/grpc-js';
 import PQueue from 'p-queue';
 import { attempted, background, every } from '../../../lib/async/background.ts';
@@ -33,6 +34,8 @@ const CONCURRENCY = 64;
 const SWEEP_BACK_MS = 7 * DAY_MS;
 const SWEEP_PER_EXECUTOR = 20;
 const CALL_DEADLINE_MS = 10_000;
+/** Their tickets have no workspace. */
+const PACKAGE_ACTIONS: ReadonlySet<string> = new Set(['acquire', 'stage', 'activate', 'settle']);
 
 interface CompletionReporterOptions extends Partial<CompletionReporterTunables> {
   readonly store: Pick<Store, 'tickets'>;
@@ -50,7 +53,7 @@ type Invoke = (
 ) => ClientUnaryCall;
 
 /** A ticket to report, with its task. */
-interface UnreportedTicket extends Pick<Ticket, 'id' | 'executor' | 'task'> {
+interface UnreportedTicket extends Pick<Ticket, 'id' | 'executor' | 'task' | 'action'> {
   readonly epoch: number;
   /** Whether its script is cancelled if it still runs. */
   readonly cancelled: boolean;
@@ -58,7 +61,7 @@ interface UnreportedTicket extends Pick<Ticket, 'id' | 'executor' | 'task'> {
 
 export interface CompletionReporter {
   /** Reports to the executor soon, unless `isReported` gives true: then the log's stream did. */
-  add(ticket: Pick<Ticket, 'id' | 'executor'>, fence: Fence, isReported: Promise<boolean>): void;
+  add(ticket: Pick<Ticket, 'id' | 'executor' | 'action'>, fence: Fence, isReported: Promise<boolean>): void;
   stop(): Promise<void>;
 }
 
@@ -85,7 +88,8 @@ export function createCompletionReporter(options: CompletionReporterOptions): Co
   async function complete(ticket: UnreportedTicket): Promise<boolean> {
     const { id, executor, task, epoch, cancelled } = ticket;
     try {
-      await call(executor, (c, o, done) => c.completeScript({ ticket: id, task, epoch }, o, done));
+      if (PACKAGE_ACTIONS.has(ticket.action)) await cancel(ticket);
+      else await call(executor, (c, o, done) => c.completeScript({ ticket: id, task, epoch }, o, done));
     } catch (thrown) {
       const error = IsthmusError.from(thrown);
       const { code } = error;
@@ -101,12 +105,18 @@ export function createCompletionReporter(options: CompletionReporterOptions): Co
     return true;
   }
 
-  /** Cancels a script that still runs; a later sweep completes it. Returns whether the executor responded. */
-  async function end(ticket: UnreportedTicket): Promise<boolean> {
+  /** Uses the ticket up, or cancels its script. */
+  async function cancel(ticket: UnreportedTicket): Promise<void> {
     const { executor, task, epoch } = ticket;
     const work = { kind: 'cancel', payload: { reason: 'cancel' } } as const;
     const envelope = buildEnvelope(sign, ticket, { task, epoch }, Date.now(), work);
-    return call(executor, (c, o, done) => c.cancelScript({ envelope }, o, done)).then(
+    await call(executor, (c, o, done) => c.cancelScript({ envelope }, o, done));
+  }
+
+  /** Cancels a script that still runs; a later sweep completes it. Returns whether the executor responded. */
+  async function end(ticket: UnreportedTicket): Promise<boolean> {
+    const { executor } = ticket;
+    return cancel(ticket).then(
       () => true,
       (thrown: unknown) => {
         const error = IsthmusError.from(thrown);
@@ -152,8 +162,8 @@ export function createCompletionReporter(options: CompletionReporterOptions): Co
   background('completion.sweep', log, sweep);
 
   return {
-    add({ id, executor }, { task, epoch }, isReported) {
-      const completing = completeUnless(isReported, { id, executor, task, epoch, cancelled: false })
+    add({ id, executor, action }, { task, epoch }, isReported) {
+      const completing = completeUnless(isReported, { id, executor, action, task, epoch, cancelled: false })
         .catch((thrown: unknown) => log.warn({ err: thrown, ticket: id }, 'completion not recorded'))
         .finally(() => inFlight.delete(completing));
       inFlight.add(completing);

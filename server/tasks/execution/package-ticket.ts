@@ -61,9 +61,15 @@ export async function runPackageTicket(run: MachineRun, ticket: Ticket, work: Pa
   const cut = isHarmless ? context.finish : later(context.finish, cancelLimitMs, over.signal);
   // What the step has done is settled even when its task has been cut short.
   const begins = work.action === 'settle' ? cut : context.finish;
-  // The tentacle keeps no workspace for a package ticket, so there is nothing to report later.
-  const end = (ending: TicketEnding, also?: PackageWork['onSucceeded']) =>
-    endTicket(context, ticket.id, { ...ending, completedAt: Date.now() }, also);
+  // A success has used the ticket up at the tentacle, and leaves nothing to report.
+  const succeeded = (detail: object, also: PackageWork['onSucceeded']) =>
+    endTicket(context, ticket.id, { state: 'succeeded', detail, completedAt: Date.now() }, also);
+  // Any other end is told, so that a recorded order is worth nothing from then on.
+  const unsuccessful = async (ending: TicketEnding): Promise<Ticket> => {
+    const ended = await endTicket(context, ticket.id, ending);
+    if (ended.startedAt !== null) deps.completionReporter.add(ended, context.fence, Promise.resolve(false));
+    return ended;
+  };
   const noSourceUntilMs = performance.now() + NO_SOURCE_TIMEOUT_MS;
   const isTransient = ({ code }: IsthmusError) => NO_SOURCE.has(code) && performance.now() < noSourceUntilMs;
   try {
@@ -76,16 +82,16 @@ export async function runPackageTicket(run: MachineRun, ticket: Ticket, work: Pa
         return switchTo(run, client, current, { ...work, action: work.action }, cut);
       },
     );
-    if (reached.kind === 'gaveUp') return await end(unansweredEnd(run, current, reached.lastError));
+    if (reached.kind === 'gaveUp') return await unsuccessful(unansweredEnd(run, current, reached.lastError));
     const detail = reached.value;
-    return await end({ state: 'succeeded', detail }, async (tx) => {
+    return await succeeded(detail, async (tx) => {
       await work.onSucceeded?.(tx);
       if (!('warnings' in detail)) return;
       if (work.action === 'stage') await tellWarnings(tx, run, ticket, detail);
       if (work.action === 'activate') await tellLeftFolder(tx, run, ticket, detail);
     });
   } catch (thrown) {
-    return await end(denialEnd(context, thrown, current));
+    return await unsuccessful(denialEnd(context, thrown, current));
   } finally {
     over.abort();
   }
