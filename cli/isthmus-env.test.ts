@@ -25,6 +25,8 @@ it.each([
   ['ISTHMUS_SERVER_URL', 'ISTHMUS_SERVER'],
   ['ISTHMUS_API_KEY', 'ISTHMUS_API_KEY_FILE, the file that holds the key'],
   ['ISTHMUS_CA', 'ISTHMUS_CA_FILE'],
+  ['ISTHMUS_MASTER_KEY', 'ISTHMUS_MASTER_KEY_FILE'],
+  ['ISTHMUS_TRUSTED_PROXIES', 'api.trustedProxies in config.yaml, which a variable cannot set'],
   ['ISTHMUS_API_TRUSTED_PROXIES', 'api.trustedProxies in config.yaml, which a variable cannot set'],
 ])('%s: did you mean %s?', (name, meant) => {
   expect(() => rejectMisspeltVariables(['ISTHMUS_SERVER', name])).toThrow(

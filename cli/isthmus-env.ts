@@ -28,6 +28,7 @@ const MEANT: Readonly<Record<string, string>> = {
   ISTHMUS_SERVER_URL: 'ISTHMUS_SERVER',
   ISTHMUS_URL: 'ISTHMUS_SERVER',
   ISTHMUS_TOKEN: '--token-file of `isthmus join`',
+  ISTHMUS_TRUSTED_PROXIES: 'api.trustedProxies in config.yaml, which a variable cannot set',
   ISTHMUS_API_TRUSTED_PROXIES: 'api.trustedProxies in config.yaml, which a variable cannot set',
 };
 
@@ -48,13 +49,18 @@ export function rejectMisspeltVariables(names: readonly string[] = envNames(PREF
   const known = knownVariables();
   for (const name of names) {
     if (known.includes(name)) continue;
-    const meant = MEANT[name] ?? closeTo(name, known);
+    const meant = MEANT[name] ?? beginning(name, known) ?? closeTo(name, known);
     if (meant === undefined) continue;
     throw new IsthmusError('CONFIG_INVALID', `${name} is not a variable of Isthmus; did you mean ${meant}?`, {
       field: name,
       remedy: 'Correct its name, or unset it.',
     });
   }
+}
+
+/** The variable whose first words these are: ISTHMUS_MASTER_KEY_FILE for ISTHMUS_MASTER_KEY. */
+function beginning(name: string, known: readonly string[]): string | undefined {
+  return name.split('_').length < 3 ? undefined : known.find((each) => each.startsWith(`${name}_`));
 }
 
 function closeTo(name: string, known: readonly string[]): string | undefined {

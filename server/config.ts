@@ -1,6 +1,6 @@
 // The settings of a server in `<data>/config.yaml`.
 import { Type } from 'typebox';
-import { addressSetting, linkTimeoutSetting } from '../lib/config/mesh-settings.ts';
+import { addressSetting, linkTimeoutSetting, networksSetting } from '../lib/config/mesh-settings.ts';
 
 /** How often every machine is checked when the configuration does not say. */
 export const HEALTH_CHECK_INTERVAL_S = 300;
@@ -28,10 +28,7 @@ export const serverConfigSchema = Type.Object(
           Type.Boolean({ description: 'Plain HTTP beyond loopback too: a proxy in front terminates TLS.' }),
         ),
         trustedProxies: Type.Optional(
-          Type.Array(Type.String(), {
-            maxItems: 100,
-            description: 'Addresses or networks of proxies whose X-Forwarded-For is trusted to name the client.',
-          }),
+          networksSetting('Addresses or networks of proxies whose X-Forwarded-For is trusted to name the client.'),
         ),
       },
       { additionalProperties: false },

@@ -2,14 +2,14 @@
 import { Type } from 'typebox';
 import { describe, expect, it } from 'vitest';
 import { IsthmusError } from '../../contract/errors.ts';
-import { addressSetting } from './mesh-settings.ts';
+import { addressSetting, networksSetting } from './mesh-settings.ts';
 import { resolveConfig } from './resolve.ts';
 import { nearest } from './suggest.ts';
 
 const schema = Type.Object(
   {
     mesh: Type.Object({ listen: Type.String({ pattern: '^.+:\\d+$' }) }, { additionalProperties: false }),
-    healthCheckIntervalS: Type.Integer({ minimum: 1, default: 300 }),
+    healthCheckIntervalS: Type.Integer({ minimum: 1, maximum: 604_800, default: 300 }),
     isolated: Type.Boolean({ default: false }),
     parents: Type.Array(
       Type.Object({ node: Type.String(), address: Type.Optional(Type.String()) }, { additionalProperties: false }),
@@ -87,7 +87,7 @@ describe('a wrong file', () => {
       'config.yaml:2: "healthCheckIntervalS" must be a plain number of seconds, without a unit',
       'healthCheckIntervalS',
     ],
-    ['a wrong type', `${listen}isolated: 1\n`, 'config.yaml:2: "isolated" must be boolean', 'isolated'],
+    ['a wrong type', `${listen}isolated: 1\n`, 'config.yaml:2: "isolated" must be true or false', 'isolated'],
     [
       'a duplicate key',
       `${listen}isolated: true\nisolated: false\n`,
@@ -102,23 +102,29 @@ describe('a wrong file', () => {
     ],
     ['a tag', `${listen}isolated: !!js/function x\n`, 'config.yaml:2: ', undefined],
     ['what is not YAML', `${listen}isolated: [\n`, 'config.yaml:', undefined],
-    ['what is not a mapping', '- a\n', 'config.yaml:1: settings are lines of "key: value"', undefined],
-    ['one word', 'hello', 'config.yaml:1: settings are lines of "key: value"', undefined],
+    ['what is not a mapping', '- a\n', 'config.yaml:1: settings are "key: value", one a line', undefined],
+    [
+      'a number that is too large',
+      `${listen}healthCheckIntervalS: 9999999\n`,
+      'config.yaml:2: "healthCheckIntervalS" must be at most 604800 seconds',
+      'healthCheckIntervalS',
+    ],
+    ['one word', 'hello', 'config.yaml:1: settings are "key: value", one a line', undefined],
     ['an empty file', '', 'config.yaml:1: "mesh" is missing', 'mesh'],
     ['a tab', 'mesh:\n\tlisten: "a:1"\n', 'config.yaml:2: Tabs are not allowed', undefined],
     ['aliases that multiply', 'a: &a [x, x]\nb: [*a, *a]\n', 'config.yaml:1: the anchor &a', undefined],
     ['a merge key', 'b: { x: 1 }\n<<: *b\n', 'config.yaml:', undefined],
     ['a second document', `${listen}---\n${listen}`, 'config.yaml:2: a second document begins here', undefined],
     ['nesting without end', '['.repeat(20_000), 'config.yaml:1: ', undefined],
-    ['a value that is not there', `${listen}isolated:\n`, 'config.yaml:2: "isolated" must be boolean', 'isolated'],
+    [
+      'a value that is not there',
+      `${listen}isolated:\n`,
+      'config.yaml:2: "isolated" must be true or false',
+      'isolated',
+    ],
     ['a prototype', `${listen}__proto__: { x: 1 }\n`, 'config.yaml:2: "__proto__" is not a setting', '__proto__'],
     ['NUL in a key', `${listen}"a\\0b": 1\n`, 'is not a setting', 'a\0b'],
-    [
-      'what is not UTF-8',
-      Buffer.from([0xff, 0xfe, 0, 0x80]).toString(),
-      'config.yaml:1: settings are lines',
-      undefined,
-    ],
+    ['what is not UTF-8', Buffer.from([0xff, 0xfe, 0, 0x80]).toString(), 'config.yaml:1: settings are ', undefined],
   ])('%s: file, line and key', (_name, text, message, field) => {
     const error = rejected(text);
     expect(error.code).toBe('CONFIG_INVALID');
@@ -148,6 +154,29 @@ describe('an address', () => {
       expect(() => read(address)).toThrow('ISTHMUS_LISTEN: "listen" must be host:port, such as [::]:8444');
     },
   );
+});
+
+describe('a list of networks', () => {
+  const networks = Type.Object({ proxies: networksSetting('Which.') }, { additionalProperties: false });
+  const read = (text: string) => resolveConfig(networks, { file: { name: 'config.yaml', text }, env: () => undefined });
+
+  it('has addresses and networks', () => {
+    const proxies = ['10.0.0.5', '10.0.0.0/8', '::1', '2001:db8::/32'];
+    expect(read(`proxies: ${JSON.stringify(proxies)}`)).toEqual({ proxies });
+  });
+
+  it.each(['proxy.example.org', '10.0.0.0/33', '10.0.0.5/', '', '10.0.0.5:80', '::/129'])(
+    'not "%s": says file, line and what it must be',
+    (junk) => {
+      expect(() => read(`proxies:\n  - 10.0.0.1\n  - ${JSON.stringify(junk)}\n`)).toThrow(
+        'config.yaml:3: "proxies.1" must be an address or a network, such as 10.0.0.0/8',
+      );
+    },
+  );
+
+  it('is a list', () => {
+    expect(() => read('proxies: 10.0.0.1')).toThrow('config.yaml:1: "proxies" must be a list');
+  });
 });
 
 it.each(['5m', '1e3', '0x10', '1.5', 'NaN', '99999999999999999999'])('the variable of a number is not %s', (word) => {

@@ -5,6 +5,7 @@ import { Value } from 'typebox/value';
 import { IsthmusError } from '../../contract/errors.ts';
 import { envVariable } from './env.ts';
 import { parseSettings, type SettingsFile } from './file.ts';
+import { requirementOf, unitOf } from './requirements.ts';
 import { expectedAt, keysAt, settingsOf, type Setting } from './schema.ts';
 import { didYouMean } from './suggest.ts';
 
@@ -44,16 +45,15 @@ function assign(target: Record<string, unknown>, path: readonly string[], value:
   assign(next, rest, value);
 }
 
-const UNITS: Readonly<Record<string, string>> = { S: 'seconds', Ms: 'milliseconds', Bytes: 'bytes', Days: 'days' };
-
 /** What the value must be, in words; a number's unit is in the setting's name. */
 function expected(problem: Problem, schema: TObject, path: readonly string[]): string {
   const inWords = expectedAt(schema, path);
   if (inWords !== undefined) return `must be ${inWords}`;
-  const unit = /(S|Ms|Bytes|Days)$/.exec(path.at(-1) ?? '')?.[1];
+  const name = path.at(-1) ?? '';
+  const unit = unitOf(name);
   const isNumeric = problem.keyword === 'type' && /integer|number/.test(String(problem.params['type']));
-  if (isNumeric && unit !== undefined) return `must be a plain number of ${UNITS[unit]}, without a unit`;
-  return problem.message;
+  if (isNumeric && unit !== undefined) return `must be a plain number of ${unit}, without a unit`;
+  return requirementOf(problem, name);
 }
 
 /** Where a wrong value came from; begins the error message. */
@@ -81,7 +81,7 @@ function describe(
     const how = setting === undefined ? '' : ` (set it there, or with --${setting.option}, or in ${setting.variable})`;
     return { text: `${origin(path)}: "${field}" is missing${how}`, field };
   }
-  if (path.length === 0) return { text: `${origin(path)}: settings are lines of "key: value"`, field: '' };
+  if (path.length === 0) return { text: `${origin(path)}: settings are "key: value", one a line or in { }`, field: '' };
   const field = path.join('.');
   return { text: `${origin(path)}: "${field}" ${expected(problem, schema, path)}`, field };
 }

@@ -1,5 +1,6 @@
 // Turns TypeBox's violations into one INVALID_FIELD error that names the field and what is expected.
 import { IsthmusError } from '../../contract/errors.ts';
+import { requirementOf } from './requirements.ts';
 
 /** A violation as TypeBox reports it. */
 export interface Violation {
@@ -54,7 +55,7 @@ function unescapePointer(part: string): string {
 }
 
 function sentenceFor(violation: Violation, field: string, { patterns, knownBeside }: Wording): string {
-  const { keyword, instancePath, message, params } = violation;
+  const { keyword, instancePath, params } = violation;
   const subject = field === '' ? 'the body' : field;
   if (keyword === 'required') return `${subject} is missing`;
   if (keyword === 'additionalProperties' || keyword === 'boolean') {
@@ -65,5 +66,5 @@ function sentenceFor(violation: Violation, field: string, { patterns, knownBesid
   const allowed: unknown = Object.getOwnPropertyDescriptor(params, 'allowedValues')?.value;
   if (keyword === 'enum' && Array.isArray(allowed)) return `${subject} must be one of: ${allowed.join(', ')}`;
   const pattern: unknown = Object.getOwnPropertyDescriptor(params, 'pattern')?.value;
-  return `${subject} ${patterns?.get(pattern) ?? message}`;
+  return `${subject} ${patterns?.get(pattern) ?? requirementOf(violation, field)}`;
 }

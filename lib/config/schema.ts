@@ -37,7 +37,7 @@ function words(path: string): string[] {
     .map((word) => word.toLowerCase());
 }
 
-/** Every scalar setting of a schema, in order. Lists are set only in the file. */
+/** Every scalar setting of a schema, in order. */
 export function settingsOf(schema: TObject): Setting[] {
   const found: Setting[] = [];
   const visit = (node: SchemaNode, path: string): void => {
@@ -58,6 +58,17 @@ export function settingsOf(schema: TObject): Setting[] {
   };
   visit(schema, '');
   return found;
+}
+
+/** Every list of a schema, with its path. Lists are set only in the file. */
+export function listsOf(schema: TObject): { readonly path: string; readonly description: string }[] {
+  const visit = (node: SchemaNode, path: string): { path: string; description: string }[] =>
+    Object.entries(node.properties ?? {}).flatMap(([key, child]) => {
+      const childPath = path === '' ? key : `${path}.${key}`;
+      if (child.type === 'object') return visit(child, childPath);
+      return child.type === 'array' ? [{ path: childPath, description: child.description ?? '' }] : [];
+    });
+  return visit(schema, '');
 }
 
 function nodeAt(schema: TObject, path: readonly string[]): SchemaNode | undefined {
