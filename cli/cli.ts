@@ -11,6 +11,8 @@ interface GlobalOptions extends ContextOptions {
 
 export class Cli {
   readonly terminal: Terminal;
+  /** The command that was given, once it is known. */
+  command: Command | undefined;
   readonly #program: Command;
   #client: Promise<ApiClient> | undefined;
   #contextUsed: string | undefined;

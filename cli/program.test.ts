@@ -55,5 +55,7 @@ it.each([
   const folder = await tempDir();
   const { code, err } = await isthmus([component, 'start', '--data', folder]);
   expect(code).toBe(9);
-  expect(err).toContain(`${said} ${folder}: run \`isthmus ${component === 'server' ? 'init' : 'join'}\` first`);
+  expect(err).toContain(`${said} ${folder} (`);
+  const remedy = component === 'server' ? 'isthmus init' : `isthmus token create --role ${component}`;
+  expect(err).toMatch(new RegExp(`what to do: .*\`${remedy}.*--data ${folder}\``));
 });

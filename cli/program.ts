@@ -97,7 +97,8 @@ function rejectUnknown(command: Command): void {
   const known = command.commands.map((each) => each.name());
   if (known.includes(word)) return;
   const meant = meantBy(word, command);
-  command.error(`unknown command '${word}'${meant === undefined ? '' : `; did you mean ${meant}?`}`);
+  const others = command.parent === null ? '' : `; there are ${known.join(', ')}`;
+  command.error(`unknown command '${word}'${meant === undefined ? others : `; did you mean ${meant}?`}`);
 }
 
 /** The command with the closest name, here or in exactly one group: `mesh status` for `isthmus status`. */
@@ -126,10 +127,27 @@ export function rejectVersionOfCommand(argv: readonly string[], program: Command
   throw new IsthmusError('USAGE', `no command has an option ${flag}; one that takes a version takes it as an argument`);
 }
 
+/** Tells which command it was whose words were wrong. */
+class ReportingCommand extends Command {
+  onError: (command: Command) => void = () => undefined;
+
+  override createCommand(name?: string): ReportingCommand {
+    const command = new ReportingCommand(name);
+    command.onError = this.onError;
+    return command;
+  }
+
+  override error(...given: Parameters<Command['error']>): never {
+    this.onError(this);
+    return super.error(...given);
+  }
+}
+
 /** Builds the command line for one run. */
 export function buildProgram(terminal: Terminal): { program: Command; cli: Cli } {
-  const program = new Command('isthmus');
+  const program = new ReportingCommand('isthmus');
   const cli = new Cli(program, terminal);
+  program.onError = (command) => (cli.command = command);
   program
     .description('Deployments and health checks through relays, into networks that the server cannot reach.')
     .version(SOFTWARE_VERSION, VERSION_FLAGS.join(', '))
@@ -155,6 +173,7 @@ export function buildProgram(terminal: Terminal): { program: Command; cli: Cli }
   );
   for (const add of GROUPS) add(program, cli);
   program.hook('preAction', (_program, command) => {
+    cli.command = command;
     if (command.name() !== 'help') rejectMisspeltVariables();
   });
   addHelpCommand(program, terminal);

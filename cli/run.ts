@@ -1,23 +1,42 @@
 // One run of the command line, from arguments to exit code.
-import { CommanderError } from 'commander';
+import { CommanderError, type Command } from 'commander';
 import { ERROR_CATALOGUE, IsthmusError, isErrorCode, type ErrorCode } from '../contract/errors.ts';
 import type { Cli } from './cli.ts';
 import { ServerError } from './client/client.ts';
 import { exitCodeOf, EXIT_CODES } from './exit-codes.ts';
 import { buildProgram, rejectVersionOfCommand } from './program.ts';
+import { commandLine, wordOf } from './render/command-words.ts';
 import { escapeText } from './render/escape.ts';
 import { remedyText } from './render/remedy.ts';
 import { rejectSecrets } from './secrets.ts';
 import { warn, type Terminal } from './terminal.ts';
 
-function reportError(error: IsthmusError, terminal: Terminal): void {
+function reportError(error: IsthmusError, terminal: Terminal, command: Command | undefined): void {
   const code = error instanceof ServerError ? error.serverCode : error.code;
   const at = error.hop === undefined ? '' : ` at ${error.hop}`;
-  const lines = error.message.split('\n').map(escapeText);
+  const { message, where } = inCommandWords(error, command);
+  const lines = message.split('\n').map(escapeText);
   warn(terminal, `isthmus: ${lines.join('\n         ')} (${code}${escapeText(at)})`);
-  if (error.field !== undefined && !error.message.includes(error.field))
-    warn(terminal, `  field: ${escapeText(error.field)}`);
-  warn(terminal, `  what to do: ${escapeText(remedyText(error))}`);
+  if (where !== undefined) warn(terminal, `  ${escapeText(where)}`);
+  warn(terminal, `  what to do: ${escapeText(remedyText(error, command && commandLine(command)))}`);
+}
+
+/** The message, and where the wrong value is, as the command calls the field. */
+function inCommandWords(
+  { message, field }: IsthmusError,
+  command: Command | undefined,
+): { readonly message: string; readonly where?: string } {
+  if (field === undefined || field === '') return { message };
+  const word = command && wordOf(command, field);
+  if (message.startsWith(`${field} `)) {
+    return { message: word === undefined ? message : `${word}${message.slice(field.length)}` };
+  }
+  if (word !== undefined) {
+    return message.includes(word)
+      ? { message }
+      : { message, where: `${word.startsWith('-') ? 'option' : 'argument'}: ${word}` };
+  }
+  return message.includes(field) ? { message } : { message, where: `field: ${field}` };
 }
 
 /** Errors whose cause may be that the command uses another server than its user thinks. */
@@ -34,23 +53,25 @@ function reportContext({ contextUsed }: Cli, terminal: Terminal): void {
 }
 
 /** Commander's message about a wrong command line, in the form of the other errors. */
-function usageText(message: string): string {
-  return message.replace(/^error: /, '').replace(/\n\(Did you mean (.*)\?\)$/, '; did you mean $1?');
+function usageError({ message }: CommanderError): IsthmusError {
+  const text = message.replace(/^error: /, '').replace(/\n\(Did you mean (.*)\?\)$/, '; did you mean $1?');
+  return new IsthmusError('USAGE', text);
 }
 
 /** An unusable file or folder of this machine is no fault of Isthmus. */
 function fileError(thrown: unknown): IsthmusError | undefined {
   if (!(thrown instanceof Error) || !('syscall' in thrown && 'path' in thrown)) return undefined;
-  return new IsthmusError('FILE_UNUSABLE', thrown.message, { cause: thrown });
+  const { syscall = 'use', path = '', code } = thrown as NodeJS.ErrnoException;
+  return new IsthmusError('FILE_UNUSABLE', `cannot ${syscall} ${path} (${code})`, { cause: thrown });
 }
 
 /** Reports what a command threw, and returns the exit code for it. */
-function reportThrown(thrown: unknown, terminal: Terminal): number {
+function reportThrown(thrown: unknown, terminal: Terminal, command?: Command): number {
   if (thrown instanceof CommanderError) {
     // Commander also throws after help and version, with exit code 0.
     if (thrown.exitCode === 0) return EXIT_CODES.ok.code;
     // For a group without a command, commander has shown the help, which says more.
-    if (thrown.code !== 'commander.help') reportError(new IsthmusError('USAGE', usageText(thrown.message)), terminal);
+    if (thrown.code !== 'commander.help') reportError(usageError(thrown), terminal, command);
     return EXIT_CODES.usage.code;
   }
   const error = fileError(thrown) ?? IsthmusError.from(thrown);
@@ -58,7 +79,7 @@ function reportThrown(thrown: unknown, terminal: Terminal): number {
     warn(terminal, `isthmus: ${error.message}`);
     return EXIT_CODES.interrupted.code;
   }
-  reportError(error, terminal);
+  reportError(error, terminal, command);
   if (error.code === 'INTERNAL' && error.cause instanceof Error && !(error instanceof ServerError)) {
     warn(terminal, escapeText(error.cause.stack ?? '').replaceAll('\\x0a', '\n'));
   }
@@ -87,7 +108,7 @@ export async function run(argv: readonly string[], terminal: Terminal): Promise<
       await program.parseAsync(argv, { from: 'user' });
       return EXIT_CODES.ok.code;
     } catch (thrown) {
-      const code = reportThrown(thrown, terminal);
+      const code = reportThrown(thrown, terminal, cli.command);
       if (thrown instanceof IsthmusError && WRONG_SERVER_CODES.has(thrown.code)) reportContext(cli, terminal);
       return code;
     } finally {

@@ -33,7 +33,10 @@ export async function confirm(terminal: Terminal, question: string, yes: boolean
   const prompt = createInterface({ input: terminal.stdin, output: terminal.stderr });
   try {
     const answer = await prompt.question(`${question} [y/N] `, { signal: terminal.signal });
-    if (!/^y(es)?$/i.test(answer.trim())) throw new IsthmusError('CANCELLED', 'not confirmed; nothing was done');
+    if (/^y(es)?$/i.test(answer.trim())) return;
+    throw new IsthmusError('CANCELLED', 'not confirmed; nothing was done', {
+      remedy: 'Answer `y` to do it, or add `--yes`.',
+    });
   } finally {
     prompt.close();
   }

@@ -11,11 +11,11 @@ interface CatalogueEntry {
 
 export const ERROR_CATALOGUE = {
   INTERNAL: { http: 500, grpc: 13, remedy: 'This is a fault in Isthmus; see the log of the node it names.' },
-  INVALID_FIELD: { http: 422, grpc: 3, remedy: 'Correct the field that it names, then try again.' },
+  INVALID_FIELD: { http: 422, grpc: 3, remedy: 'Correct what the message names, then try again.' },
   NOT_FOUND: {
     http: 404,
     grpc: 5,
-    remedy: 'Check the spelling of the id; the list of its kind shows which exist.',
+    remedy: 'Check the spelling, and that it has not been deleted.',
   },
   UNAUTHENTICATED: {
     http: 401,
@@ -25,7 +25,7 @@ export const ERROR_CATALOGUE = {
   FORBIDDEN: { http: 403, grpc: 7, remedy: 'Use an identity that is allowed to do this.' },
   UNREACHABLE: { http: 503, grpc: 14, remedy: 'Trace the paths to the node: the first hop that fails is the cause.' },
   DEADLINE_EXCEEDED: { http: 504, grpc: 4, remedy: 'Try again, or allow more time.' },
-  CANCELLED: { http: 409, grpc: 1, remedy: 'Nothing to do: the caller gave up.' },
+  CANCELLED: { http: 409, grpc: 1, remedy: 'Nothing to do: it was stopped on request.' },
   RESOURCE_EXHAUSTED: { http: 429, grpc: 8, remedy: 'Send less, or less often.' },
   TUNNEL_SILENT: {
     http: 503,
@@ -451,7 +451,11 @@ export const ERROR_CATALOGUE = {
   },
   TICKET_UNKNOWN: { http: 404, grpc: 5, remedy: 'Nothing to do: the tentacle never received this ticket.' },
   TIME_LIMIT: { http: 504, grpc: 4, remedy: 'Allow the step more time, or find out why it takes so long.' },
-  VARIABLE_CYCLE: { http: 422, grpc: 3, remedy: 'Break the cycle that the message names.' },
+  VARIABLE_CYCLE: {
+    http: 422,
+    grpc: 3,
+    remedy: 'Break the cycle that the message names, and create a release with it.',
+  },
   VARIABLE_SYNTAX: {
     http: 422,
     grpc: 3,
@@ -496,9 +500,13 @@ export const ERROR_CATALOGUE = {
   VARIABLE_NAME: {
     http: 422,
     grpc: 3,
-    remedy: 'Choose another name: this one would change how programs load, or is taken.',
+    remedy: 'Choose another name.',
   },
-  VARIABLE_UNDEFINED: { http: 422, grpc: 9, remedy: 'Define the variable for the scope that the message names.' },
+  VARIABLE_UNDEFINED: {
+    http: 422,
+    grpc: 9,
+    remedy: 'Define the variable for that machine and environment, and create a release with it.',
+  },
 } as const satisfies Record<string, CatalogueEntry>;
 
 export type ErrorCode = keyof typeof ERROR_CATALOGUE;

@@ -1,6 +1,17 @@
 // Remedies as data: what to do about an error, which a client puts into words.
 
-const LISTED_KINDS = ['environment', 'machine', 'node', 'project', 'site', 'task', 'token'] as const;
+const LISTED_KINDS = [
+  'environment',
+  'key',
+  'machine',
+  'node',
+  'package',
+  'project',
+  'release',
+  'site',
+  'task',
+  'token',
+] as const;
 
 /** Kinds of resources that can be listed. */
 export type ListedKind = (typeof LISTED_KINDS)[number];
@@ -17,6 +28,8 @@ const ACTION_ARGUMENTS = {
   CHOOSE_OR_CREATE_RELEASE: ['project', 'version'],
   /** Choose an existing version of the package. */
   CHOOSE_PACKAGE_VERSION: ['package'],
+  /** Choose an existing variable of the project. */
+  CHOOSE_VARIABLE: ['project'],
   /** Choose a relay that exists and is active. */
   CHOOSE_RELAY: [],
   /** Delete the release. */
@@ -50,6 +63,12 @@ const ACTION_ARGUMENTS = {
   SET_OWNER: ['path', 'owner'],
   /** Give the project a process. */
   SET_PROCESS: ['project'],
+  /** Give the project a variable of that name, or another value to the one that it has, and create a release. */
+  SET_VARIABLE: ['project', 'variable'],
+  /** Look at the one that exists. */
+  SHOW_EXISTING: ['kind', 'id'],
+  /** Look at the release that exists. */
+  SHOW_RELEASE: ['project', 'version'],
 } as const satisfies Record<string, readonly string[]>;
 
 type ActionArguments = typeof ACTION_ARGUMENTS;

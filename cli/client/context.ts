@@ -12,6 +12,7 @@ import { decodeText } from '../../lib/text/read-text.ts';
 import { makeFolder } from '../../lib/files/folder.ts';
 import type { Connection } from './client.ts';
 import { readSecret } from '../files.ts';
+import { shellWord } from '../render/shell.ts';
 import type { Terminal } from '../terminal.ts';
 
 const contextSchema = Type.Object(
@@ -47,7 +48,8 @@ async function readIfThere(file: string, required: boolean): Promise<{ name: str
   } catch (cause) {
     if (cause instanceof IsthmusError) throw cause;
     if (!required && (cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw new IsthmusError('CONFIG_INVALID', `cannot read the context file ${file}`, { cause });
+    const why = (cause as NodeJS.ErrnoException).code;
+    throw new IsthmusError('CONFIG_INVALID', `cannot read the context file ${file} (${why})`, { cause });
   }
 }
 
@@ -70,12 +72,17 @@ export async function resolveConnection(
 ): Promise<Connection> {
   const named = options.context ?? envVariable('ISTHMUS_CONTEXT');
   const contextFile = contextFileOf(options.context);
-  const file = await readIfThere(contextFile, named !== undefined && contextIs === 'to be read');
-  const settings = resolveConfig(contextSchema, {
-    file,
-    options: { server: options.server, caFile: options.ca, apiKeyFile: options.apiKeyFile },
+  const given = { server: options.server, caFile: options.ca, apiKeyFile: options.apiKeyFile };
+  const isComplete = Object.values(given).every((word) => word !== undefined);
+  const replaced = contextIs === 'to be written' && isComplete;
+  const { file, settings } = await withLoginRemedy(contextFile, async () => {
+    const read = replaced
+      ? undefined
+      : await readIfThere(contextFile, named !== undefined && contextIs === 'to be read');
+    return { file: read, settings: resolveConfig(contextSchema, { file: read, options: given }) };
   });
   if (settings.server === '') {
+    if (contextIs === 'to be written') throw loginNeeds();
     throw new IsthmusError(
       'USAGE',
       'no server is named: give --server and --ca, set ISTHMUS_SERVER, or write a context file',
@@ -99,6 +106,27 @@ export async function resolveConnection(
     apiKey: keyFile === '' ? undefined : await readApiKey(keyFile, terminal),
     contextFile: file === undefined ? undefined : contextFile,
   };
+}
+
+/** USAGE for a login that lacks an option. */
+export function loginNeeds(): IsthmusError {
+  return new IsthmusError(
+    'USAGE',
+    'login needs --server, --ca and --api-key-file; the context file fills in those left out',
+  );
+}
+
+/** Names the command that writes a context file where it is the file that is wrong. */
+async function withLoginRemedy<Result>(file: string, read: () => Promise<Result>): Promise<Result> {
+  try {
+    return await read();
+  } catch (thrown) {
+    if (!(thrown instanceof IsthmusError) || !thrown.message.includes(file)) throw thrown;
+    const { code, message, field, cause } = thrown;
+    const login = `isthmus login --context ${shellWord(file)} --server URL --ca FILE --api-key-file FILE`;
+    const remedy = `Name another file, or write it: \`${login}\`.`;
+    throw new IsthmusError(code, message, { field, cause, remedy });
+  }
 }
 
 /** `isk_<id>_<secret>`: other bytes would fail far from here, in a header. */

@@ -1,9 +1,8 @@
 // `isthmus login`: stores server, authority and key for later commands.
 import type { Command } from 'commander';
 import type { Whoami } from '../../contract/api-keys.ts';
-import { IsthmusError } from '../../contract/errors.ts';
 import { examples, type Cli } from '../cli.ts';
-import { resolveConnection, writeContext, type ContextOptions } from '../client/context.ts';
+import { loginNeeds, resolveConnection, writeContext, type ContextOptions } from '../client/context.ts';
 import { ApiClient } from '../client/client.ts';
 
 /** Adds `login`. */
@@ -22,12 +21,7 @@ export function addLoginCommand(program: Command, cli: Cli): void {
       cli.terminal,
       'to be written',
     );
-    if (authorityPem === undefined || apiKey === undefined) {
-      throw new IsthmusError(
-        'USAGE',
-        'login needs --server, --ca and --api-key-file; the context file fills in those left out',
-      );
-    }
+    if (authorityPem === undefined || apiKey === undefined) throw loginNeeds();
     const client = new ApiClient({ server, authorityPem, apiKey });
     try {
       const who = await client.get<Whoami>('whoami');

@@ -63,7 +63,7 @@ async function status(cli: Cli): Promise<void> {
     const named = down.map((link) => `${link.from} - ${link.to}`).join(', ');
     const more = unknown.length === 0 ? '' : `; unknown: ${unknown.length}`;
     throw new IsthmusError('CHECK_FAILED', `down: ${named}${more}`, {
-      remedy: 'See why with `isthmus mesh trace NODE`, and in the log of the side that dials.',
+      remedy: `See why with \`isthmus mesh trace ${down[0]?.to}\`, and in the log of the side that dials.`,
     });
   }
 }

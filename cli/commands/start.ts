@@ -11,7 +11,7 @@ import { serverConfigSchema } from '../../server/config.ts';
 import { tentacleConfigSchema } from '../../tentacle/config.ts';
 import { envVariable } from '../../lib/config/env.ts';
 import { resolveConfig } from '../../lib/config/resolve.ts';
-import { settingsOf } from '../../lib/config/schema.ts';
+import { listsOf, settingsOf } from '../../lib/config/schema.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import { unusable } from '../../lib/files/folder.ts';
 import { decodeText } from '../../lib/text/read-text.ts';
@@ -112,9 +112,14 @@ async function requireNode(dataDir: string, { name }: Component): Promise<void> 
   }
   // A server that has lost only its identity reports that itself.
   if (name === 'server' && existsSync(join(dataDir, 'authority'))) return;
+  const folder = shellWord(dataDir);
   throw name === 'server'
-    ? new IsthmusError('NOT_INITIALISED', `no server has been initialised in ${dataDir}: run \`isthmus init\` first`)
-    : new IsthmusError('IDENTITY_MISSING', `no node has joined in ${dataDir}: run \`isthmus join\` first`);
+    ? new IsthmusError('NOT_INITIALISED', `no server has been initialised in ${dataDir}`, {
+        remedy: `Name the folder of a server, or create a mesh there: \`isthmus init --data ${folder}\`.`,
+      })
+    : new IsthmusError('IDENTITY_MISSING', `no node has joined in ${dataDir}`, {
+        remedy: `Name the folder of a ${name}, or join one: \`isthmus token create --role ${name} --site ID\` prints the command; its folder is \`--data ${folder}\`.`,
+      });
 }
 
 async function readConfigFile(dataDir: string): Promise<{ name: string; text: string } | undefined> {
@@ -231,6 +236,8 @@ export function addStartCommands(program: Command, cli: Cli): void {
       const preset = setting.default === undefined ? '' : ` (default ${JSON.stringify(setting.default)})`;
       start.option(`--${setting.option} <value>`, `${setting.description} [${setting.variable}]${preset}`);
     }
+    const lists = listsOf(each.schema).map(({ path, description }) => `  ${path}: ${description}`);
+    if (lists.length > 0) start.addHelpText('after', `\nOnly in config.yaml, as lists:\n${lists.join('\n')}`);
     examples(start, `isthmus ${each.name} start --data /var/lib/isthmus/${each.name}`).action((options: StartOptions) =>
       runComponent(cli, each, options),
     );

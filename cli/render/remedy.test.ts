@@ -56,6 +56,27 @@ it.each<[RemedyAction | undefined, string]>([
     { code: 'SET_ENVIRONMENTS', arguments: { machines: 'web-1,web-2' } },
     '`isthmus machine set ID --environment NAME` changes that for each.',
   ],
+  [
+    { code: 'CHOOSE_EXISTING', arguments: { kind: 'release' } },
+    'Check the spelling; `isthmus release list PROJECT` shows which exist.',
+  ],
+  [
+    { code: 'CHOOSE_VARIABLE', arguments: { project: 'web' } },
+    '`isthmus project variables list web` shows which exist.',
+  ],
+  [
+    { code: 'SET_VARIABLE', arguments: { project: 'web', variable: 'Port' } },
+    'As it was sent. `isthmus project variables set web Port VALUE` sets it, `isthmus release create web VERSION` releases it.',
+  ],
+  [
+    { code: 'SHOW_EXISTING', arguments: { kind: 'project', id: 'web' } },
+    'As it was sent. `isthmus project show web` shows it.',
+  ],
+  [{ code: 'SHOW_EXISTING', arguments: { kind: 'site', id: 'eu' } }, 'As it was sent. `isthmus site list` shows it.'],
+  [
+    { code: 'SHOW_RELEASE', arguments: { project: 'web', version: '1.0' } },
+    'As it was sent. `isthmus release show web 1.0` shows it.',
+  ],
   [{ code: 'SET_PROCESS', arguments: { project: 'web' } }, '`isthmus project set-process web FILE` gives it steps.'],
 ])('words %j', (action, text) => {
   expect(remedyText({ code: 'INVALID_FIELD', action, remedy })).toBe(text);
@@ -81,11 +102,19 @@ it('quotes every argument of a command', () => {
 
 it.each<[ErrorCode, string]>([
   ['CONFIRMATION_NEEDED', 'Add `--yes` to confirm it beforehand when there is no terminal to confirm at.'],
-  ['USAGE', 'Add `--help` to the command to see how it is used.'],
+  ['USAGE', '`isthmus --help` shows how it is used.'],
+  ['UNREACHABLE', `${ERROR_CATALOGUE.UNREACHABLE.remedy} \`isthmus mesh trace NODE\` traces them.`],
   ['IDENTITY_MISSING', 'Join the node first. `isthmus join` joins it.'],
   ['TOKEN_EXPIRED', 'Create a new token. `isthmus token create` creates one.'],
   ['NOT_FOUND', ERROR_CATALOGUE.NOT_FOUND.remedy],
 ])("says the command with the catalogue's remedy of %s", (code, text) => {
   expect(remedyText({ code, action: undefined, remedy: ERROR_CATALOGUE[code].remedy })).toBe(text);
   expect(remedyText({ code, action: undefined, remedy })).toBe(remedy);
+});
+
+it('names the command that failed, and the node at which it failed', () => {
+  const usage = { code: 'USAGE', action: undefined, remedy: ERROR_CATALOGUE.USAGE.remedy } as const;
+  expect(remedyText(usage, 'isthmus token create')).toBe('`isthmus token create --help` shows how it is used.');
+  const unreachable = { code: 'UNREACHABLE', action: undefined, remedy: ERROR_CATALOGUE.UNREACHABLE.remedy } as const;
+  expect(remedyText({ ...unreachable, hop: 'eu-1' })).toContain('`isthmus mesh trace eu-1`');
 });

@@ -15,9 +15,10 @@ const OTHER_ADDRESS =
   'The printed command has the address that the parent found out itself: `--address HOST:PORT` gives another, and `isthmus token create --role relay --address HOST:PORT`, or `address` in its config.yaml, sets it for the next nodes.';
 
 /** What follows the catalogue's words for a code. */
-const COMMANDS: Readonly<Partial<Record<ErrorCode, string>>> = {
+const COMMANDS: Readonly<Partial<Record<ErrorCode, string | ((hop?: string) => string)>>> = {
   BAD_TASK_SIGNATURE: '`isthmus events --denied` lists them.',
   COMPONENT_FAILED: '`--clean` starts over.',
+  FORBIDDEN: '`isthmus key list` shows the role of each key, `isthmus login --api-key-file FILE` takes another.',
   IDENTITY_MISSING: '`isthmus join` joins it.',
   INTERPRETER_MISSING: '`isthmus health check` finds what has been installed since.',
   JOIN_NOT_DIALLED: '`isthmus token list` shows the tokens, `isthmus mesh status` the parents.',
@@ -42,22 +43,31 @@ const COMMANDS: Readonly<Partial<Record<ErrorCode, string>>> = {
   TOKEN_USED: '`isthmus token create` creates one.',
   UNAUTHENTICATED:
     "`isthmus login` logs in; `isthmus key create --data DIR` on the server's machine creates a key without one.",
-  UNREACHABLE: '`isthmus mesh trace NODE` traces them.',
+  UNREACHABLE: (hop = 'NODE') => `${command('isthmus mesh trace', hop)} traces them.`,
 };
 
 /** What replaces the catalogue's words for a code. */
 const SENTENCES: Readonly<Partial<Record<ErrorCode, string>>> = {
   CONFIRMATION_NEEDED: 'Add `--yes` to confirm it beforehand when there is no terminal to confirm at.',
-  USAGE: 'Add `--help` to the command to see how it is used.',
 };
 
-/** One to three sentences, not escaped yet. */
-export function remedyText({ code, action, remedy }: Pick<IsthmusError, 'code' | 'action' | 'remedy'>): string {
+/** One to three sentences, not escaped yet. `given` is the command that failed, such as `isthmus token create`. */
+export function remedyText(
+  {
+    code,
+    action,
+    remedy,
+    hop,
+  }: Pick<IsthmusError, 'code' | 'action' | 'remedy'> & { readonly hop?: string | undefined },
+  given = 'isthmus',
+): string {
   if (action !== undefined) return actionText(action, remedy);
   // A remedy of its own says more than the code does.
   if (remedy !== ERROR_CATALOGUE[code].remedy) return remedy;
-  const command = COMMANDS[code];
-  return SENTENCES[code] ?? (command === undefined ? remedy : `${remedy} ${command}`);
+  if (code === 'USAGE') return `\`${given} --help\` shows how it is used.`;
+  const how = COMMANDS[code];
+  const words = typeof how === 'function' ? how(hop) : how;
+  return SENTENCES[code] ?? (words === undefined ? remedy : `${remedy} ${words}`);
 }
 
 /** An action as the command that does it, after `remedy` where that says more. */
@@ -78,6 +88,8 @@ export function actionText(action: RemedyAction, remedy: string): string {
     }
     case 'CHOOSE_PACKAGE_VERSION':
       return `${command('isthmus package list', action.arguments.package)} shows which exist.`;
+    case 'CHOOSE_VARIABLE':
+      return `${command('isthmus project variables list', action.arguments.project)} shows which exist.`;
     case 'CHOOSE_RELAY':
       return `${remedy} \`isthmus node list\` shows them.`;
     case 'DELETE_RELEASE': {
@@ -121,6 +133,20 @@ export function actionText(action: RemedyAction, remedy: string): string {
       return `${command('chown -R', action.arguments.owner, action.arguments.path)} gives it to that account.`;
     case 'SET_PROCESS':
       return `${command('isthmus project set-process', action.arguments.project, 'FILE')} gives it steps.`;
+    case 'SET_VARIABLE': {
+      const { project, variable } = action.arguments;
+      const set = command('isthmus project variables set', project, variable, 'VALUE');
+      return `${remedy} ${set} sets it, ${command('isthmus release create', project, 'VERSION')} releases it.`;
+    }
+    case 'SHOW_EXISTING': {
+      const { kind, id } = action.arguments;
+      const words = SHOWN_ONE_BY_ONE.has(kind) ? [kind, 'show', id] : [kind, 'list'];
+      return `${remedy} ${command('isthmus', ...words)} shows it.`;
+    }
+    case 'SHOW_RELEASE': {
+      const { project, version } = action.arguments;
+      return `${remedy} ${command('isthmus release show', project, version)} shows it.`;
+    }
   }
 }
 
@@ -129,8 +155,12 @@ export function revokedText(node: Node): string {
   return actionText(rejoining(node), `node ${node.id} is revoked until it joins again.`);
 }
 
+/** Kinds with a command that shows one. */
+const SHOWN_ONE_BY_ONE: ReadonlySet<string> = new Set(['machine', 'node', 'project', 'task']);
+
 function shows(kind: string): string {
-  return `${command('isthmus', kind, 'list')} shows which exist`;
+  const of = kind === 'release' ? ['PROJECT'] : [];
+  return `${command('isthmus', kind, 'list', ...of)} shows which exist`;
 }
 
 /** A command for copying: its first words, then arguments, which came from elsewhere. */

@@ -62,7 +62,7 @@ export interface Connection {
 /** Opens a port; returns its address as host:port. Fails as `listenAt` does. */
 export async function listenOn(server: net.Server, listen: string): Promise<string> {
   const { host, port } = requireHostPort(listen);
-  const bound = await listenAt(server, host, port);
+  const bound = await listenAt(server, host, port, 'listen');
   return formatHostPort({ host: bound.address, port: bound.port });
 }
 

@@ -46,7 +46,10 @@ export async function createLocalKey(dataDir: string, key: NewApiKey): Promise<C
 async function perform<Result>(dataDir: string, work: (requests: AdminRequests) => Promise<Result>): Promise<Result> {
   await stat(join(dataDir, DATABASE_FILE)).catch((cause: NodeJS.ErrnoException) => {
     if (cause.code === 'EACCES') throw new IsthmusError('DATA_DIR_UNUSABLE', `${dataDir} may not be read`, { cause });
-    throw new IsthmusError('NOT_INITIALISED', `there is no server in ${dataDir}`, { cause });
+    throw new IsthmusError('NOT_INITIALISED', `there is no server in ${dataDir}`, {
+      remedy: 'Give the data folder of the server, on its machine.',
+      cause,
+    });
   });
   checkServerFolder(dataDir, { rootHelps: true });
   let lock;

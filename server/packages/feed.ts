@@ -83,7 +83,7 @@ export class Feed {
   /** The versions of a package, highest first. Throws NOT_FOUND when there is none. */
   async versions(id: string, { limit, cursor }: PageRequest): Promise<Page<Package>> {
     const all = await this.#deps.store.packages.versions(packageIdKey(id));
-    if (all.length === 0) throw new IsthmusError('NOT_FOUND', `there is no package ${id}`);
+    if (all.length === 0) throw noPackage(id);
     all.sort((a, b) => compareVersions(b.version, a.version));
     // The cursor is the last version listed; the database cannot sort by version.
     const rest = cursor === undefined ? all : all.filter(({ version }) => compareVersions(version, cursor) < 0);
@@ -96,7 +96,8 @@ export class Feed {
   async find(id: string, version: string): Promise<Package> {
     const found = await this.#deps.store.packages.find(packageIdKey(id), versionKey(version));
     if (found !== undefined) return found;
-    throw new IsthmusError('NOT_FOUND', `there is no package ${id} ${version}`, {
+    if ((await this.#deps.store.packages.versions(packageIdKey(id))).length === 0) throw noPackage(id);
+    throw new IsthmusError('NOT_FOUND', `there is no version ${version} of package ${id}`, {
       action: { code: 'CHOOSE_PACKAGE_VERSION', arguments: { package: id } },
     });
   }
@@ -190,4 +191,10 @@ export class Feed {
 /** The only denial that the feed answers: it does not reveal what exists. */
 function forbidden(): IsthmusError {
   return new IsthmusError('FORBIDDEN', 'there is no package here for this node');
+}
+
+function noPackage(id: string): IsthmusError {
+  return new IsthmusError('NOT_FOUND', `there is no package ${id}`, {
+    action: { code: 'CHOOSE_EXISTING', arguments: { kind: 'package' } },
+  });
 }

@@ -38,7 +38,10 @@ export async function createRelease(
   const existing = await tx.releases.findVersion(projectId, key);
   if (existing !== undefined) {
     const what = `project ${projectId} has a release ${existing.version} already`;
-    throw new IsthmusError('RELEASE_EXISTS', what, { field: 'version' });
+    throw new IsthmusError('RELEASE_EXISTS', what, {
+      field: 'version',
+      action: { code: 'SHOW_RELEASE', arguments: { project: projectId, version: existing.version } },
+    });
   }
   const packages = await pinPackages(tx, packageSteps(process, kinds), requested);
   const variables = await tx.variables.all(projectId);

@@ -1,6 +1,6 @@
 // Resolves the variables of a step on a machine: picks them by scope, unseals them, expands the expressions of plain
 // ones. A sensitive value is text, whatever it contains, and no message quotes a word of it.
-import { IsthmusError } from '../../contract/errors.ts';
+import { IsthmusError, type RemedyAction } from '../../contract/errors.ts';
 import { checkMaskable, isMaskable } from '../../lib/masking/masker.ts';
 import type { Sealer } from '../../lib/secrets/seal.ts';
 import { resolveVariables } from '../../lib/templates/substitution.ts';
@@ -37,8 +37,8 @@ export function resolveAt(variables: readonly Variable[], target: ScopeTarget, s
   const picked = variablesAt(variables, target);
   const sealed = new Set(picked.filter(({ valueSealed }) => valueSealed !== null).map(({ name }) => name));
   const raw = Object.fromEntries(picked.map((variable) => [variable.name, valueOf(variable, sealer)]));
-  const { values, undefinedNames } = resolveVariables(raw, sealed);
-  if (undefinedNames.length > 0) throw notDefined(undefinedNames, target);
+  const { values, undefinedNames } = expand(raw, sealed, picked[0]?.project);
+  if (undefinedNames.length > 0) throw notDefined(undefinedNames, target, picked[0]?.project);
   checkSizes(values);
   // A value only derived from a secret, such as by a condition, may be too short to mask; then it reveals nothing.
   const sensitiveNames = tainted(raw, sealed).filter((name) => sealed.has(name) || isMaskable(values[name]!));
@@ -104,9 +104,34 @@ function checkSizes(values: Readonly<Record<string, string>>): void {
   );
 }
 
-function notDefined(names: readonly string[], { environment, machine }: ScopeTarget): IsthmusError {
+/** The values, with the project's name in the remedy for a cycle. */
+function expand(
+  raw: Readonly<Record<string, string>>,
+  sealed: ReadonlySet<string>,
+  project: string | undefined,
+): ReturnType<typeof resolveVariables> {
+  try {
+    return resolveVariables(raw, sealed);
+  } catch (thrown) {
+    if (!(thrown instanceof IsthmusError) || thrown.code !== 'VARIABLE_CYCLE') throw thrown;
+    const { code, message, field, cause } = thrown;
+    throw new IsthmusError(code, message, { field, cause, action: setting(project, field) });
+  }
+}
+
+function notDefined(
+  names: readonly string[],
+  { environment, machine }: ScopeTarget,
+  project: string | undefined,
+): IsthmusError {
   const which = names.slice(0, 10).join(', ');
+  const [field = ''] = names;
   return new IsthmusError('VARIABLE_UNDEFINED', `not defined for ${machine} in ${environment}: ${which}`, {
-    field: names[0],
+    field,
+    action: setting(project, field.split(' | ')[0]),
   });
+}
+
+function setting(project = '', variable = ''): RemedyAction {
+  return { code: 'SET_VARIABLE', arguments: { project, variable } };
 }

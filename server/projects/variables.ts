@@ -5,7 +5,7 @@ import { isSlug, newId } from '../../lib/ids.ts';
 import { isMaskable, MINIMUM_MASKABLE_LENGTH } from '../../lib/masking/masker.ts';
 import type { Sealer } from '../../lib/secrets/seal.ts';
 import { parseTemplate } from '../../lib/templates/parse.ts';
-import { noSuch } from '../store/references.ts';
+import { checkMatches, noSuch } from '../store/references.ts';
 import type { Actor } from '../store/base.ts';
 import type { Scope, Variable, VariablePatch } from '../store/projects/variables.ts';
 import type { StoreTransaction } from '../store/store.ts';
@@ -166,14 +166,7 @@ async function checkedScope(tx: StoreTransaction, { environments, machines, targ
     const field = `machines[${index}]`;
     const machine = known.get(id);
     if (machine === undefined) throw noSuch('machine', id, field);
-    if (environments.length > 0 && !environments.some((each) => machine.environments.includes(each))) {
-      throw new IsthmusError('SCOPE_MISMATCH', `machine ${id} is in none of: ${environments.join(', ')}`, { field });
-    }
-    if (targetRoles.length > 0 && !targetRoles.some((each) => machine.targetRoles.includes(each))) {
-      throw new IsthmusError('SCOPE_MISMATCH', `machine ${id} has none of the roles: ${targetRoles.join(', ')}`, {
-        field,
-      });
-    }
+    checkMatches(machine, { environments, targetRoles }, field);
   }
   return { environment: unique(environments), machine: unique(machines), 'target-role': unique(targetRoles) };
 }

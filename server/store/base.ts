@@ -1,6 +1,6 @@
 // What all repositories share: the executor they are bound to, pages with cursors, versions, JSON columns.
 import type { Kysely } from 'kysely';
-import { IsthmusError, type ListedKind } from '../../contract/errors.ts';
+import { IsthmusError, type ListedKind, type RemedyAction } from '../../contract/errors.ts';
 import type { Schema } from './schema.ts';
 
 /** The database, or one transaction on it. */
@@ -76,18 +76,25 @@ export function assertChanged(rows: bigint, what: string): void {
   if (rows === 0n) throw new IsthmusError('PRECONDITION_FAILED', `${what} was changed or deleted since it was read`);
 }
 
-/** Maps a violated key to ALREADY_EXISTS and a violated reference to IN_USE; `by` is what may refer to it. */
+interface Constraints {
+  /** What to do about a key that exists. */
+  readonly exists?: RemedyAction;
+  /** What may refer to it. */
+  readonly by?: string;
+}
+
+/** Maps a violated key to ALREADY_EXISTS and a violated reference to IN_USE. */
 export async function mapConstraintErrors<Value>(
   what: string,
   work: () => Promise<Value>,
-  by?: string,
+  { exists, by }: Constraints = {},
 ): Promise<Value> {
   try {
     return await work();
   } catch (thrown) {
     const message = thrown instanceof Error ? thrown.message : '';
     if (/UNIQUE constraint|duplicate key/i.test(message)) {
-      throw new IsthmusError('ALREADY_EXISTS', `${what} exists already`, { cause: thrown });
+      throw new IsthmusError('ALREADY_EXISTS', `${what} exists already`, { action: exists, cause: thrown });
     }
     if (/FOREIGN KEY constraint|foreign key constraint/i.test(message)) {
       const reason = by === undefined ? 'refers to something that does not exist' : `is in use by ${by}`;

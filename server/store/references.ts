@@ -1,5 +1,6 @@
 // The errors for references: to something that does not exist, to a node that is revoked, and to what is to be deleted.
 import { IsthmusError, rejoining, type RemedyAction } from '../../contract/errors.ts';
+import type { Machine } from './inventory/machines.ts';
 import type { Node } from './nodes/nodes.ts';
 
 /** INVALID_FIELD for a reference to something that does not exist. */
@@ -15,6 +16,26 @@ export function noSuch(kind: 'environment' | 'machine' | 'project' | 'site', id:
 /** MACHINE_REVOKED for a reference to a revoked node, in a field of a request or on a path. */
 export function revoked(node: Node, where: { readonly field: string } | { readonly hop: string }): IsthmusError {
   return new IsthmusError('MACHINE_REVOKED', `node ${node.id} has been revoked`, { ...where, action: rejoining(node) });
+}
+
+interface Scope {
+  /** Any of them; empty or absent: all. */
+  readonly environments?: readonly string[] | undefined;
+  readonly targetRoles?: readonly string[] | undefined;
+}
+
+/** Throws SCOPE_MISMATCH unless the machine is in one of the environments and has one of the roles. */
+export function checkMatches(machine: Machine, { environments = [], targetRoles = [] }: Scope, field: string): void {
+  const { id } = machine;
+  const action: RemedyAction = { code: 'SHOW_EXISTING', arguments: { kind: 'machine', id } };
+  if (environments.length > 0 && !environments.some((each) => machine.environments.includes(each))) {
+    const where = environments.join(' or ');
+    throw new IsthmusError('SCOPE_MISMATCH', `machine ${id} is not in ${where}`, { field, action });
+  }
+  if (targetRoles.length > 0 && !targetRoles.some((each) => machine.targetRoles.includes(each))) {
+    const roles = targetRoles.join(' or ');
+    throw new IsthmusError('SCOPE_MISMATCH', `machine ${id} does not have the role ${roles}`, { field, action });
+  }
 }
 
 /** What refers to something, in words, and what ends that. */

@@ -1,7 +1,7 @@
 // Resolves the machines that a request targets, when it is accepted: a machine added later is not among them.
 import { IsthmusError, rejoining, type RemedyAction } from '../../contract/errors.ts';
 import type { LeftOutReason } from '../../contract/tasks.ts';
-import { noSuch, revoked } from '../store/references.ts';
+import { checkMatches, noSuch, revoked } from '../store/references.ts';
 import { acceptsWork, type Machine, type MachineFilter } from '../store/inventory/machines.ts';
 import type { StoreTransaction } from '../store/store.ts';
 
@@ -25,7 +25,7 @@ export interface Targets {
   readonly leftOut: readonly (LeftOut & Pick<Machine, 'targetRoles'> & { readonly action: RemedyAction })[];
 }
 
-type TargetTransaction = Pick<StoreTransaction, 'machines' | 'nodes'>;
+type TargetTransaction = Pick<StoreTransaction, 'environments' | 'machines' | 'nodes'>;
 
 /** Machines named in one message. */
 const MOST_NAMED = 10;
@@ -82,8 +82,11 @@ export async function resolveTargets(tx: TargetTransaction, request: TargetReque
   if (ids === undefined && environments === undefined && targetRoles === undefined) {
     throw new IsthmusError('INVALID_FIELD', 'name machines, environments or target roles', { field: 'machines' });
   }
+  for (const [index, id] of (environments ?? []).entries()) {
+    if ((await tx.environments.find(id)) === undefined) throw noSuch('environment', id, `environments[${index}]`);
+  }
   const targets = await selectTargets(tx, { ids, environments, targetRoles });
-  if (ids !== undefined) await checkEachMatches(tx, ids, targets);
+  if (ids !== undefined) await checkEachMatches(tx, ids, targets, { environments, targetRoles });
   if (targets.machines.length > 0) return targets;
   if (ids !== undefined) throw new IsthmusError('NO_TARGETS', 'no machine is named', { field: 'machines' });
   const where = environments === undefined ? '' : ` in ${environments.join(' or ')}`;
@@ -92,18 +95,21 @@ export async function resolveTargets(tx: TargetTransaction, request: TargetReque
   throw noTargets(`${where}${having}`, targets.leftOut, field);
 }
 
-async function checkEachMatches(tx: TargetTransaction, ids: readonly string[], targets: Targets): Promise<void> {
+async function checkEachMatches(
+  tx: TargetTransaction,
+  ids: readonly string[],
+  targets: Targets,
+  scope: Pick<TargetRequest, 'environments' | 'targetRoles'>,
+): Promise<void> {
   const matching = new Set(targets.machines.map(({ id }) => id));
   if (ids.every((id) => matching.has(id))) return;
   const { machines, leftOut } = await selectTargets(tx, { ids });
-  const accepting = new Set(machines.map(({ id }) => id));
+  const accepting = new Map(machines.map((machine) => [machine.id, machine]));
   for (const [index, id] of ids.entries()) {
     const field = `machines[${index}]`;
     if (matching.has(id)) continue;
-    if (accepting.has(id)) {
-      const message = `machine ${id} is in none of the environments, or has none of the roles, also named`;
-      throw new IsthmusError('SCOPE_MISMATCH', message, { field });
-    }
+    const machine = accepting.get(id);
+    if (machine !== undefined) checkMatches(machine, scope, field);
     const absent = leftOut.find(({ machine }) => machine === id);
     if (absent === undefined) throw noSuch('machine', id, field);
     if (absent.reason === 'revoked') throw revoked(await tx.nodes.get(id), { field });

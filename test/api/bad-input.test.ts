@@ -175,6 +175,7 @@ describe('a path', () => {
     ['projects/nowhere', 'project'],
     ['nodes/nowhere', 'node'],
     ['tasks/01a21e33-d9ca-76d8-8553-9db0db7e1e65', 'task'],
+    ['releases/01a21e33-d9ca-76d8-8553-9db0db7e1e65', 'release'],
   ])('%s that is not there is answered with the kind whose list to choose from', async (path, kind) => {
     const api = await startApi();
     const { body } = await api.call('GET', `/api/v1/${path}`);
@@ -187,6 +188,30 @@ describe('a path', () => {
     const { headers } = await api.call('PUT', sites);
     expect(headers.get('allow')?.split(', ').toSorted()).toEqual(['GET', 'HEAD', 'POST']);
   });
+});
+
+it('the error for a limit says it in words, with its unit', async () => {
+  const api = await startApi();
+  const detailOf = async (path: string, body: object) =>
+    (await api.call('POST', `/api/v1/${path}`, { body })).body['detail'];
+  expect(await detailOf('sites', { id: 'eu', name: '' })).toBe('name must not be empty');
+  expect(await detailOf('sites', { id: 'eu', name: 1 })).toBe('name must be text');
+  expect(await detailOf('tokens', { role: 'relay', site: 'eu', ttlS: 7200 })).toBe('ttlS must be at most 3600 seconds');
+  expect(await detailOf('scripts', { body: 'x', machines: 'web-1' })).toBe('machines must be a list');
+});
+
+it('what exists already is named by its kind', async () => {
+  const api = await startApi();
+  for (const [path, kind] of [
+    ['sites', 'site'],
+    ['environments', 'environment'],
+    ['projects', 'project'],
+  ] as const) {
+    await api.call('POST', `/api/v1/${path}`, { body: { id: 'eu' } });
+    const { body } = await api.call('POST', `/api/v1/${path}`, { body: { id: 'eu' } });
+    const action = { code: 'SHOW_EXISTING', arguments: { kind, id: 'eu' } };
+    expect(body).toMatchObject({ code: 'ALREADY_EXISTS', action });
+  }
 });
 
 it('the error for a pattern says in words what it requires', async () => {

@@ -437,7 +437,11 @@ it('rejects at once what cannot work: no targets, undefined variables, unknown r
     createVariable(tx, h.sealer, 'shop', { name: 'Url', value: 'http://#{Host}' }, actor),
   );
   await release(h, '1.0.1');
-  await expect(deploy(h, { release: '1.0.1' })).rejects.toMatchObject({ code: 'VARIABLE_UNDEFINED', field: 'Host' });
+  await expect(deploy(h, { release: '1.0.1' })).rejects.toMatchObject({
+    code: 'VARIABLE_UNDEFINED',
+    field: 'Host',
+    action: { code: 'SET_VARIABLE', arguments: { project: 'shop', variable: 'Host' } },
+  });
   expect((await h.store.tasks.list({}, { limit: 10 })).items).toEqual([]);
   // The older release has the variables it was created with.
   expect((await h.ended(await deploy(h))).state).toBe('succeeded');

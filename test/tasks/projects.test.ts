@@ -122,6 +122,7 @@ it('pins the latest version that is not a pre-release, or the requested one', as
   await expect(release(h, '01.0')).rejects.toMatchObject({
     code: 'RELEASE_EXISTS',
     message: 'project shop has a release 1.0.0 already',
+    action: { code: 'SHOW_RELEASE', arguments: { project: 'shop', version: '1.0.0' } },
   });
   await expect(release(h, 'not a version')).rejects.toMatchObject({ code: 'INVALID_FIELD', field: 'version' });
 });

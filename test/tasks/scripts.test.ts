@@ -466,6 +466,7 @@ it('gives no work to a revoked machine, and says so in a request for it', async 
 it('rejects scripts without targets or without a body', async () => {
   const h = await startHarness();
   await h.machine('web-1', { environments: ['test'] });
+  await h.machine('db-1', { environments: ['prod'] });
   await expect(submit(h, 'say x', { machines: [] })).rejects.toMatchObject({ code: 'NO_TARGETS', field: 'machines' });
   await expect(submit(h, 'say x', { machines: ['web-9'] })).rejects.toMatchObject({
     code: 'INVALID_FIELD',
@@ -473,7 +474,18 @@ it('rejects scripts without targets or without a body', async () => {
   });
   await expect(submit(h, 'say x', { machines: ['web-1'], environments: ['prod'] })).rejects.toMatchObject({
     code: 'SCOPE_MISMATCH',
+    message: 'machine web-1 is not in prod',
     field: 'machines[0]',
+    action: { code: 'SHOW_EXISTING', arguments: { kind: 'machine', id: 'web-1' } },
+  });
+  await expect(submit(h, 'say x', { machines: ['web-1'], targetRoles: ['db', 'web'] })).rejects.toMatchObject({
+    code: 'SCOPE_MISMATCH',
+    message: 'machine web-1 does not have the role db or web',
+  });
+  await expect(submit(h, 'say x', { machines: undefined, environments: ['moon'] })).rejects.toMatchObject({
+    code: 'INVALID_FIELD',
+    message: 'there is no environment moon',
+    field: 'environments[0]',
   });
   await expect(submit(h, 'say x', { interpreter: 'cobol' })).rejects.toMatchObject({
     code: 'INVALID_FIELD',

@@ -11,7 +11,7 @@ import {
   type MeshNode,
   type ProbeError,
 } from '../../../contract/mesh.ts';
-import { IsthmusError } from '../../../contract/errors.ts';
+import { IsthmusError, type RemedyAction } from '../../../contract/errors.ts';
 import { compareText } from '../../../lib/text/compare.ts';
 import { DAY_MS } from '../../../lib/time.ts';
 import type { Node } from '../../store/nodes/nodes.ts';
@@ -120,7 +120,10 @@ async function machinePaths(context: ApiContext, id: string): Promise<Paths> {
 /** The paths to any node: the server itself needs none. */
 function nodePaths(context: ApiContext, id: string): Paths {
   const node = context.services.topology.nodes.get(id);
-  if (node === undefined) throw new IsthmusError('NOT_FOUND', `there is no node ${id}`, { field: 'node' });
+  if (node === undefined) {
+    const action: RemedyAction = { code: 'CHOOSE_EXISTING', arguments: { kind: 'node' } };
+    throw new IsthmusError('NOT_FOUND', `there is no node ${id}`, { field: 'node', action });
+  }
   if (node.role === 'server') return [{ relays: [], cost: 0, state: 'up', reason: null }];
   return dispatchPaths(context, id);
 }

@@ -40,7 +40,7 @@ export class ApiKeyRepository {
   }
 
   async get(id: string): Promise<ApiKey> {
-    return found(await this.find(id), `API key ${id}`);
+    return found(await this.find(id), `API key ${id}`, 'key');
   }
 
   /** By id. */

@@ -39,13 +39,16 @@ export class SiteOrEnvironmentRepository {
   /** ALREADY_EXISTS when the id is taken. */
   async insert({ id, name, description, createdAt }: Omit<SiteOrEnvironment, 'version'>): Promise<SiteOrEnvironment> {
     const row: SiteOrEnvironmentRow = { id, name, description, version: 1, created_at: createdAt };
-    await mapConstraintErrors(`${this.#noun} ${id}`, () =>
-      this.#table === 'sites'
-        ? this.#db.insertInto('sites').values(row).execute()
-        : this.#db
-            .insertInto('environments')
-            .values({ ...row, sort: 0 })
-            .execute(),
+    await mapConstraintErrors(
+      `${this.#noun} ${id}`,
+      () =>
+        this.#table === 'sites'
+          ? this.#db.insertInto('sites').values(row).execute()
+          : this.#db
+              .insertInto('environments')
+              .values({ ...row, sort: 0 })
+              .execute(),
+      { exists: { code: 'SHOW_EXISTING', arguments: { kind: this.#noun, id } } },
     );
     return toSiteOrEnvironment(row);
   }
@@ -88,7 +91,7 @@ export class SiteOrEnvironmentRepository {
     const { numDeletedRows } = await mapConstraintErrors(
       `${this.#noun} ${id}`,
       () => this.#db.deleteFrom(this.#table).where('id', '=', id).where('version', '=', version).executeTakeFirst(),
-      this.#table === 'sites' ? 'nodes' : 'machines',
+      { by: this.#table === 'sites' ? 'nodes' : 'machines' },
     );
     assertChanged(numDeletedRows, `${this.#noun} ${id}`);
   }

@@ -30,11 +30,14 @@ export class ProjectRepository {
   /** ALREADY_EXISTS when the id is taken. */
   async insert(project: Omit<Project, 'version'>): Promise<Project> {
     const { id, name, description, process, createdAt } = project;
-    await mapConstraintErrors(`project ${id}`, () =>
-      this.#db
-        .insertInto('projects')
-        .values({ id, name, description, process_json: JSON.stringify(process), version: 1, created_at: createdAt })
-        .execute(),
+    await mapConstraintErrors(
+      `project ${id}`,
+      () =>
+        this.#db
+          .insertInto('projects')
+          .values({ id, name, description, process_json: JSON.stringify(process), version: 1, created_at: createdAt })
+          .execute(),
+      { exists: { code: 'SHOW_EXISTING', arguments: { kind: 'project', id } } },
     );
     return { ...project, version: 1 };
   }
@@ -78,7 +81,7 @@ export class ProjectRepository {
     const { numDeletedRows } = await mapConstraintErrors(
       `project ${id}`,
       () => this.#db.deleteFrom('projects').where('id', '=', id).where('version', '=', version).executeTakeFirst(),
-      'its releases or variables',
+      { by: 'its releases or variables' },
     );
     assertChanged(numDeletedRows, `project ${id}`);
   }

@@ -65,7 +65,7 @@ export class ReleaseRepository {
 
   async get(id: string): Promise<Release> {
     const row = await this.#db.selectFrom('releases').selectAll().where('id', '=', id).executeTakeFirst();
-    return toRelease(found(row, `release ${id}`));
+    return toRelease(found(row, `release ${id}`, 'release'));
   }
 
   async findVersion(project: string, versionKey: string): Promise<Release | undefined> {

@@ -1,8 +1,9 @@
 // Variables of projects, each with its scope. Of a sensitive one only the sealed value is stored.
 import type { Selectable } from 'kysely';
+import { IsthmusError } from '../../../contract/errors.ts';
 import type { Schema, ScopeDimension } from '../schema.ts';
 import type { Executor, Page, PageRequest } from '../base.ts';
-import { assertChanged, assertInTransaction, decodeCursor, found, toPage, mapConstraintErrors } from '../base.ts';
+import { assertChanged, assertInTransaction, decodeCursor, toPage, mapConstraintErrors } from '../base.ts';
 
 /** The values of each limited dimension; a dimension without values is not limited. */
 export type Scope = { readonly [Dimension in ScopeDimension]?: readonly string[] };
@@ -59,7 +60,12 @@ export class VariableRepository {
       .where('id', '=', id)
       .where('project', '=', project)
       .executeTakeFirst();
-    const [variable] = await this.#complete([found(row, `variable ${id} in project ${project}`)]);
+    if (row === undefined) {
+      throw new IsthmusError('NOT_FOUND', `there is no variable ${id} in project ${project}`, {
+        action: { code: 'CHOOSE_VARIABLE', arguments: { project } },
+      });
+    }
+    const [variable] = await this.#complete([row]);
     return variable!;
   }
 
