@@ -50,7 +50,7 @@ function requireHealth(machines: readonly Machine[], checks: HealthChecks): void
   const message = faults.length === 0 ? 'nothing is known of any machine: none takes part' : faults.join('; ');
   const remedy =
     ill.length > 0
-      ? 'See which hop fails with `isthmus mesh trace MACHINE`.'
+      ? `See which hop fails with \`isthmus mesh trace ${ill[0]!.id}\`.`
       : 'Check now with `isthmus health check`; `healthCheckIntervalS` of the server says how often it checks.';
   throw new IsthmusError('CHECK_FAILED', message, { remedy });
 }

@@ -9,7 +9,6 @@ import { healthText, statusText } from '../render/machine.ts';
 import { revokedText } from '../render/remedy.ts';
 import { renderRecord, renderTable } from '../render/table.ts';
 import { milliseconds, moment } from '../render/units.ts';
-import { warn } from '../terminal.ts';
 import { collectOrNone, collectRoutes, routesText } from '../values.ts';
 
 interface SetOptions {
@@ -43,8 +42,6 @@ function addLook(group: Command, cli: Cli): void {
     async (options: { environment?: string; targetRole?: string; site?: string }) => {
       const { environment, targetRole, site } = options;
       const items = await (await cli.client()).list<Machine>('machines', { environment, targetRole, site });
-      if (items.length === 0 && targetRole !== undefined)
-        warn(cli.terminal, `note: no machine has the role ${targetRole}`);
       const rows = items.map((each) => [
         each.id,
         each.site,

@@ -1,5 +1,6 @@
 // `isthmus project …`: projects with their process and variables.
 import type { Command } from 'commander';
+import type { Machine } from '../../contract/machines.ts';
 import type { Project } from '../../contract/projects.ts';
 import type { Variable } from '../../contract/variables.ts';
 import { parseSettings, type SettingsFile } from '../../lib/config/file.ts';
@@ -71,6 +72,7 @@ function addProjects(group: Command, cli: Cli): void {
         ...process,
       });
       cli.show(body, () => `project ${id} created`);
+      if (process !== undefined) await warnOfIdleRoles(cli, rolesOf(body));
     },
   );
 
@@ -100,6 +102,7 @@ function addProjects(group: Command, cli: Cli): void {
       await cli.client()
     ).change<Project>('PUT', path('projects', id, 'process'), process, path('projects', id));
     cli.show(body, () => `process of ${id} replaced`);
+    await warnOfIdleRoles(cli, rolesOf(body));
   });
 
   const remove = group.command('delete <id>').description('delete a project').option('--yes', 'do not ask');
@@ -129,11 +132,16 @@ async function variableValue(
 
 /** A role that no machine has may be a misspelt one; machines may also get it later. */
 async function warnOfIdleRoles(cli: Cli, targetRoles: readonly string[]): Promise<void> {
-  const client = await cli.client();
-  for (const targetRole of targetRoles) {
-    const { items } = await client.get<{ readonly items: readonly unknown[] }>('machines', { targetRole, limit: 1 });
-    if (items.length === 0) warn(cli.terminal, `note: no machine has the role ${targetRole} yet`);
-  }
+  if (targetRoles.length === 0) return;
+  const machines = await (await cli.client()).list<Machine>('machines');
+  const known = new Set(machines.flatMap((machine) => machine.targetRoles));
+  for (const role of new Set(targetRoles))
+    if (!known.has(role)) warn(cli.terminal, `note: no machine has the role ${role} yet`);
+}
+
+/** The target roles of all its steps. */
+function rolesOf({ process }: Project): string[] {
+  return process.flatMap(({ targetRoles }) => targetRoles);
 }
 
 function addVariables(group: Command, cli: Cli): void {

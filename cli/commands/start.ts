@@ -223,7 +223,10 @@ export function addStartCommands(program: Command, cli: Cli): void {
       .description(
         `run the ${each.name} in this process; its settings come from options, variables and <data>/config.yaml`,
       )
-      .requiredOption('--data <folder>', 'its data folder, created by `isthmus init` or `isthmus join`')
+      .requiredOption(
+        '--data <folder>',
+        `its data folder, created by \`isthmus ${each.name === 'server' ? 'init' : 'join'}\``,
+      )
       .addOption(new Option('--log-level <level>', 'how much to log [ISTHMUS_LOG_LEVEL]').choices(LOG_LEVELS))
       .addOption(
         new Option(

@@ -58,7 +58,9 @@ function joinLine({ joinCommand }: CreatedJoinToken, file: string): string {
 function othersText({ othersOpen }: CreatedJoinToken, isDialled: boolean): string {
   if (othersOpen.length === 0) return '';
   const commands = othersOpen.map((id) => `isthmus token revoke ${id}`).join('\n  ');
-  const dialled = isDialled ? ' From now on the parent dials the address of this one.' : '';
+  const dialled = isDialled
+    ? ' From now on the parent dials the address of this one: run the command above also where a join waits with the other.'
+    : '';
   return `\n\nAnother token for this name is still valid; the first join takes the name.${dialled} To revoke it:\n  ${commands}`;
 }
 

@@ -319,8 +319,10 @@ function checkScope(token: JoinToken, { role, site, name }: EnrolRequest__Output
   // The node must join through one of its parents: it dials one of them, or waits where one of them dials.
   const addresses = token.parents.map(({ dialAddress }) => dialAddress);
   if (addresses.includes(dialledAt ?? null)) return;
-  if (dialledAt !== undefined) reject('this token is for a node that dials');
-  reject(`this token is for a node that waits to be dialled at ${addresses.join(' and ')}`);
+  const waiting = addresses.filter((address) => address !== null);
+  if (waiting.length === 0) reject('this token is for a node that dials');
+  const elsewhere = dialledAt === undefined ? '' : `, not at ${dialledAt}, which a later token for it names`;
+  reject(`this token is for a node that waits to be dialled at ${waiting.join(' and ')}${elsewhere}`);
 }
 
 function failed(): never {

@@ -200,6 +200,24 @@ it('the error for a limit says it in words, with its unit', async () => {
   expect(await detailOf('scripts', { body: 'x', machines: 'web-1' })).toBe('machines must be a list');
 });
 
+it.each([
+  ['machines?environment=moon', 'environment', 'environment'],
+  ['machines?site=moon', 'site', 'site'],
+  ['machines?targetRole=moon', 'targetRole', 'machine'],
+  ['nodes?site=moon', 'site', 'site'],
+  ['tasks?project=moon', 'project', 'project'],
+  ['tasks?environment=moon', 'environment', 'environment'],
+  ['deployments?project=moon', 'project', 'project'],
+  ['deployments?environment=moon', 'environment', 'environment'],
+])('%s is no empty list', async (path, field, kind) => {
+  const api = await startApi();
+  const action = { code: 'CHOOSE_EXISTING', arguments: { kind } };
+  expect(await api.call('GET', `/api/v1/${path}`)).toMatchObject({
+    status: 422,
+    body: { code: 'INVALID_FIELD', field, action },
+  });
+});
+
 it('what exists already is named by its kind', async () => {
   const api = await startApi();
   for (const [path, kind] of [

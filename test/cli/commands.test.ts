@@ -266,7 +266,7 @@ describe('token', () => {
     expect(out).not.toContain(token);
     expect(out).toContain(`\n\nisthmus join --pin aa --token-file ${file}\n`);
     expect(out).toContain(
-      'From now on the parent dials the address of this one. To revoke it:\n  isthmus token revoke k0',
+      'From now on the parent dials the address of this one: run the command above also where a join waits with the other. To revoke it:\n  isthmus token revoke k0',
     );
     expect(await readFile(file, 'utf8')).toBe(`${token}\n`);
     expect(await mode(file)).toBe(0o600);
@@ -337,13 +337,19 @@ describe('project', () => {
   it('reads its process from YAML, and rejects duplicates and aliases', async () => {
     const api = await startFakeApi();
     api.on('GET /api/v1/projects/web', (_request, response) => json(response, { id: 'web' }, 200, { etag: '"3"' }));
-    api.on('PUT /api/v1/projects/web/process', (_request, response) => json(response, { id: 'web' }));
+    const process = [{ name: 'check', targetRoles: ['web', 'wbe'] }];
+    api.on('PUT /api/v1/projects/web/process', (_request, response) => json(response, { id: 'web', process }));
+    api.on('GET /api/v1/machines', (_request, response) => json(response, { items: [{ targetRoles: ['web'] }] }));
     const set = [...api.args, 'project', 'set-process', 'web', '-'];
     const good =
       'steps:\n  - name: check\n    kind: script\n    targetRoles: [web]\n    script: { interpreter: bash, body: "true" }\n';
-    expect((await isthmus(set, { stdin: good })).code).toBe(0);
-    expect(JSON.parse(api.requests.at(-1)!.body)).toMatchObject({ steps: [{ name: 'check', kind: 'script' }] });
-    expect(api.requests.at(-1)?.headers['if-match']).toBe('"3"');
+    expect(await isthmus(set, { stdin: good })).toMatchObject({
+      code: 0,
+      err: 'note: no machine has the role wbe yet\n',
+    });
+    const put = api.requests.find(({ method }) => method === 'PUT');
+    expect(JSON.parse(put!.body)).toMatchObject({ steps: [{ name: 'check', kind: 'script' }] });
+    expect(put?.headers['if-match']).toBe('"3"');
     const before = api.requests.length;
     for (const bad of ['steps: []\nsteps: []\n', 'a: &a []\nsteps: *a\n', 'stages: []\n']) {
       expect((await isthmus(set, { stdin: bad })).code).toBe(2);

@@ -181,8 +181,12 @@ describe('a node joins', () => {
     const server = await startControlPlane();
     const listen = `127.0.0.1:${await freePort()}`;
     // The later one corrects the address of the first.
-    await server.token({ name: 'web-3', dialAddress: `127.0.0.1:${await freePort()}` });
+    const wrong = await server.token({ name: 'web-3', dialAddress: `127.0.0.1:${await freePort()}` });
     const { token } = await server.token({ name: 'web-3', dialAddress: listen });
+    // The first token is not for the address that is dialled now.
+    const earlier = await denial(attempt(server, { token: wrong.token, listen }));
+    expect(earlier.code).toBe('TOKEN_SCOPE');
+    expect(earlier.message).toContain(`, not at ${listen}, which a later token for it names`);
     const { identity } = await attempt(server, { token, listen });
     expect(identity.node).toBe('web-3');
   });

@@ -4,6 +4,7 @@ import { IdempotencyKey, json } from '../../../contract/http.ts';
 import { submitDeployment } from '../../deployments/deployments.ts';
 import { change } from '../answers.ts';
 import type { ApiContext, ApiInstance } from '../context.ts';
+import { checkedPage } from '../filters.ts';
 import { pageRequest } from '../pages.ts';
 import { accepted, ACCEPTED_TASK } from './tasks.ts';
 
@@ -24,9 +25,10 @@ export function deploymentRoutes(app: ApiInstance, context: ApiContext): void {
         response: { 200: json('A page of deployments.', DeploymentPage) },
       },
     },
-    (request) => {
+    async (request) => {
       const { project, environment } = request.query;
-      return store.deployments.list({ project, environment }, pageRequest(request.query));
+      const page = await store.deployments.list({ project, environment }, pageRequest(request.query));
+      return checkedPage(store, page, request.query);
     },
   );
 

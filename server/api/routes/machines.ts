@@ -12,9 +12,9 @@ import { BySlug } from '../../../contract/schema.ts';
 import type { Machine } from '../../store/inventory/machines.ts';
 import { submitHealthCheck } from '../../health/health-task.ts';
 import { deleteMachine, updateMachine } from '../../inventory/machines.ts';
-import { noSuch } from '../../store/references.ts';
 import { change, requiredVersion, sendVersioned } from '../answers.ts';
 import type { ApiContext, ApiInstance } from '../context.ts';
+import { checkedPage } from '../filters.ts';
 import { mapPage, pageRequest } from '../pages.ts';
 import { accepted, ACCEPTED_TASK } from './tasks.ts';
 
@@ -36,16 +36,13 @@ export function machineRoutes(app: ApiInstance, context: ApiContext): void {
     },
     async (request) => {
       const { environment, targetRole, site } = request.query;
-      if (environment !== undefined && (await store.environments.find(environment)) === undefined) {
-        throw noSuch('environment', environment, 'environment');
-      }
-      if (site !== undefined && (await store.sites.find(site)) === undefined) throw noSuch('site', site, 'site');
       const filter = {
         environments: environment === undefined ? undefined : [environment],
         targetRoles: targetRole === undefined ? undefined : [targetRole],
         site,
       };
-      return mapPage(await store.machines.list(filter, pageRequest(request.query)), toView);
+      const page = await store.machines.list(filter, pageRequest(request.query));
+      return mapPage(await checkedPage(store, page, request.query), toView);
     },
   );
 

@@ -8,6 +8,7 @@ import { reportedLinks } from '../../topology/topology.ts';
 import { clonesView } from '../clone-view.ts';
 import { change, requiredVersion, sendVersioned } from '../answers.ts';
 import type { ApiContext, ApiInstance } from '../context.ts';
+import { checkedPage } from '../filters.ts';
 import { mapPage, pageRequest } from '../pages.ts';
 
 export function nodeRoutes(app: ApiInstance, context: ApiContext): void {
@@ -28,7 +29,8 @@ export function nodeRoutes(app: ApiInstance, context: ApiContext): void {
     },
     async (request) => {
       const { role, site, state } = request.query;
-      return mapPage(await store.nodes.list({ role, site, state }, pageRequest(request.query)), toView);
+      const page = await store.nodes.list({ role, site, state }, pageRequest(request.query));
+      return mapPage(await checkedPage(store, page, { site }), toView);
     },
   );
 

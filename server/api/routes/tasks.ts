@@ -17,6 +17,7 @@ import { cancelTask } from '../../tasks/submit.ts';
 import { taskSummary, taskView } from '../../tasks/view.ts';
 import { change, type Answer } from '../answers.ts';
 import type { ApiContext, ApiInstance } from '../context.ts';
+import { checkedPage } from '../filters.ts';
 import { mapPage, pageRequest } from '../pages.ts';
 
 /** The answer of a route that accepts a task: 202, with its Location. */
@@ -42,7 +43,7 @@ export function taskRoutes(app: ApiInstance, context: ApiContext): void {
     async (request) => {
       const { state, kind, project, environment } = request.query;
       const page = await store.tasks.list({ state, kind, project, environment }, pageRequest(request.query));
-      return mapPage(page, taskSummary);
+      return mapPage(await checkedPage(store, page, request.query), taskSummary);
     },
   );
 
