@@ -21,7 +21,7 @@ import { IsthmusError } from '../../contract/errors.ts';
 import type { ApiContext, ApiInstance } from './context.ts';
 import { openApiOptions } from './openapi.ts';
 import { enforceAccess } from './route-access.ts';
-import { limitStrangers } from './port.ts';
+import { limitConnections } from './port.ts';
 import { problemHandler, sendProblem, toProblem } from './problems.ts';
 import { apiKeyRoutes } from './routes/api-keys.ts';
 import { auditRoutes } from './routes/audit.ts';
@@ -73,7 +73,7 @@ export async function createApi(context: ApiContext, server: FastifyServerOption
       else socket.destroy();
     },
   }).withTypeProvider<TypeBoxTypeProvider>() as unknown as ApiInstance;
-  limitStrangers(app, context);
+  limitConnections(app, context);
   acceptStrictBodies(app);
   app.setValidatorCompiler(compileValidator);
   // A serialiser built from a schema silently drops or coerces what the schema lacks. Tests check the answers instead.

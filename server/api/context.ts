@@ -40,6 +40,8 @@ declare module 'fastify' {
     principal: Principal | null;
     /** SHA-256 of the body as sent, in hex; null when there was none. */
     bodySha256: string | null;
+    /** Whether its key has enough connections without this one. */
+    isSurplus: boolean;
   }
 }
 

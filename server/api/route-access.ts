@@ -10,7 +10,7 @@ import type { ApiContext } from './context.ts';
 const FAILURES_PER_MINUTE = 30;
 
 /** The actor of a request without a valid key. */
-const ANONYMOUS = 'anonymous';
+export const ANONYMOUS = 'anonymous';
 
 /** How many addresses are remembered; the least recent is dropped first. */
 const ADDRESSES_REMEMBERED = 10_000;

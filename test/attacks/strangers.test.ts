@@ -1,4 +1,4 @@
-// Thousands of connections without a key at the API's port: whoever has a key is served meanwhile.
+// Thousands of connections without a key, or with one key, at the API's port: whoever else has a key is served meanwhile.
 import { once } from 'node:events';
 import { get as getPlain, type IncomingMessage } from 'node:http';
 import { get as getSecure } from 'node:https';
@@ -81,6 +81,19 @@ it.each(floods)(
     ]);
   },
 );
+
+it('one key may have half of the connections, and keeps nobody out who has another one', async () => {
+  const api = await startApi();
+  const port = Number(new URL(api.base).port);
+  const says = `GET ${list} HTTP/1.1\r\nHost: api\r\nAuthorization: Bearer ${api.keys.operator}\r\n\r\n`;
+  const state = await strangers({ port, count: 1_100, secure: false, says, trickles: false });
+  await waitFor(async () => (await state()).connected === 1_100, { what: 'the connections' });
+  await waitFor(async () => (await state()).open <= 1_000, { what: 'the others to be closed' });
+  for (let i = 0; i < 3; i += 1) expect(await ask(api, false)).toBe(200);
+  const { items } = await api.store.denials.list({ type: 'request.denied', limit: 100 });
+  const ofKey = items.filter(({ actor }) => actor !== 'anonymous');
+  expect(ofKey).toMatchObject([{ subject: 'API port', data: { code: 'RESOURCE_EXHAUSTED' } }]);
+});
 
 describe('a connection without a key', () => {
   it('is ended in seconds, whatever it says', async () => {

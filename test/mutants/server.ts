@@ -2,6 +2,15 @@
 import type { Mutants } from './mutant.ts';
 
 export const serverMutants: Mutants = {
+  'one-key-has-all-connections': {
+    file: 'server/api/port.ts',
+    find: 'if (ofKeys.take(raw.socket, principal.keyId)) {',
+    replace: 'if (ofKeys.take(raw.socket, principal.keyId) || true) {',
+    red: {
+      file: 'test/attacks/strangers.test.ts',
+      test: ['one key may have half of the connections, and keeps nobody out who has another one'],
+    },
+  },
   'auto-flaps': {
     file: 'server/topology/cost.ts',
     find: 'MARGIN_SHARE = 1.25',

@@ -27,7 +27,11 @@ const HEARTBEAT_EVERY_MS = 15_000;
 /** A client that reads nothing for this long is gone. */
 const DRAIN_WITHIN_MS = 30_000;
 
-let streams = 0;
+/** Of one key. */
+const MAX_STREAMS_PER_KEY = 250;
+
+/** The open streams, by the key of each. */
+const openStreams = new Set<{ readonly keyId: string }>();
 
 /** Answers with a task's stream after Last-Event-ID; resolves when it has ended. */
 export async function streamTask(
@@ -38,8 +42,13 @@ export async function streamTask(
 ): Promise<void> {
   const after = lastEventId(request);
   await context.store.tasks.get(task);
-  if (streams >= MAX_STREAMS) throw new IsthmusError('RESOURCE_EXHAUSTED', 'too many event streams are open');
-  streams += 1;
+  const { keyId } = principalOf(request);
+  if (openStreams.size >= MAX_STREAMS) throw new IsthmusError('RESOURCE_EXHAUSTED', 'too many event streams are open');
+  if ([...openStreams].filter((each) => each.keyId === keyId).length >= MAX_STREAMS_PER_KEY) {
+    throw new IsthmusError('RESOURCE_EXHAUSTED', 'too many event streams are open with this key');
+  }
+  const stream = { keyId };
+  openStreams.add(stream);
   reply.hijack();
   const response = reply.raw;
   response.on('error', () => undefined);
@@ -51,12 +60,12 @@ export async function streamTask(
   });
   response.write('retry: 1000\n\n');
   try {
-    await follow(context, principalOf(request).keyId, { response, task, after });
+    await follow(context, keyId, { response, task, after });
   } catch (thrown) {
     // A client that disconnects during a write is normal.
     if (!response.destroyed) context.log.warn({ err: thrown, task }, 'an event stream failed');
   } finally {
-    streams -= 1;
+    openStreams.delete(stream);
     response.end();
   }
 }
