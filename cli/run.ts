@@ -36,7 +36,8 @@ function inCommandWords(
       ? { message }
       : { message, where: `${word.startsWith('-') ? 'option' : 'argument'}: ${word}` };
   }
-  return message.includes(field) ? { message } : { message, where: `field: ${field}` };
+  const label = field.startsWith('--') ? 'option' : 'field';
+  return message.includes(field) ? { message } : { message, where: `${label}: ${field}` };
 }
 
 /** Errors whose cause may be that the command uses another server than its user thinks. */

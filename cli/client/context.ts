@@ -75,7 +75,7 @@ export async function resolveConnection(
   const given = { server: options.server, caFile: options.ca, apiKeyFile: options.apiKeyFile };
   const isComplete = Object.values(given).every((word) => word !== undefined);
   const replaced = contextIs === 'to be written' && isComplete;
-  const { file, settings } = await withLoginRemedy(contextFile, async () => {
+  const { file, settings } = await withLoginRemedy(contextFile, contextFile, async () => {
     const read = replaced
       ? undefined
       : await readIfThere(contextFile, named !== undefined && contextIs === 'to be read');
@@ -87,23 +87,31 @@ export async function resolveConnection(
       'USAGE',
       'no server is named: give --server and --ca, set ISTHMUS_SERVER, or write a context file',
       {
-        remedy: `\`isthmus login\` writes ${contextFile}, which does not exist; so does \`isthmus init\`.`,
+        remedy: `\`isthmus login\` writes ${contextFile}, which ${file === undefined ? 'does not exist' : 'names none'}; so does \`isthmus init\`.`,
       },
     );
   }
   // Paths in a context file are relative to it, so that its folder may be moved.
   const near = (path: string): string => resolve(file === undefined ? '.' : dirname(contextFile), path);
-  const fromFile = (path: string, option: string | undefined, variable: string): string =>
-    option !== undefined || envVariable(variable) !== undefined || path === '-' ? path : near(path);
-  const caFile = settings.caFile && fromFile(settings.caFile, options.ca, 'ISTHMUS_CA_FILE');
-  const keyFile = settings.apiKeyFile && fromFile(settings.apiKeyFile, options.apiKeyFile, 'ISTHMUS_API_KEY_FILE');
+  const isOfContext = {
+    ca: options.ca === undefined && envVariable('ISTHMUS_CA_FILE') === undefined,
+    key: options.apiKeyFile === undefined && envVariable('ISTHMUS_API_KEY_FILE') === undefined,
+  };
+  const fromFile = (path: string, ofContext: boolean): string => (ofContext && path !== '-' ? near(path) : path);
+  const caFile = settings.caFile && fromFile(settings.caFile, isOfContext.ca);
+  const keyFile = settings.apiKeyFile && fromFile(settings.apiKeyFile, isOfContext.key);
   // `login` has written it. One that is named elsewhere may have more readers, as in a container.
-  const isOfContext = options.apiKeyFile === undefined && envVariable('ISTHMUS_API_KEY_FILE') === undefined;
-  if (isOfContext && keyFile !== '' && keyFile !== '-') checkSecret(keyFile);
+  if (isOfContext.key && keyFile !== '' && keyFile !== '-') checkSecret(keyFile);
   return {
     server: serverUrl(settings.server),
-    authorityPem: caFile === '' ? undefined : await readAuthority(caFile, terminal),
-    apiKey: keyFile === '' ? undefined : await readApiKey(keyFile, terminal),
+    authorityPem:
+      caFile === ''
+        ? undefined
+        : await withLoginRemedy(contextFile, isOfContext.ca ? caFile : '', () => readAuthority(caFile, terminal)),
+    apiKey:
+      keyFile === ''
+        ? undefined
+        : await withLoginRemedy(contextFile, isOfContext.key ? keyFile : '', () => readApiKey(keyFile, terminal)),
     contextFile: file === undefined ? undefined : contextFile,
   };
 }
@@ -116,15 +124,15 @@ export function loginNeeds(): IsthmusError {
   );
 }
 
-/** Names the command that writes a context file where it is the file that is wrong. */
-async function withLoginRemedy<Result>(file: string, read: () => Promise<Result>): Promise<Result> {
+/** Names the command that writes a context anew in errors about `file`, which belongs to it. */
+async function withLoginRemedy<Result>(context: string, file: string, read: () => Promise<Result>): Promise<Result> {
   try {
     return await read();
   } catch (thrown) {
-    if (!(thrown instanceof IsthmusError) || !thrown.message.includes(file)) throw thrown;
+    if (!(thrown instanceof IsthmusError) || file === '' || !thrown.message.includes(file)) throw thrown;
     const { code, message, field, cause } = thrown;
-    const login = `isthmus login --context ${shellWord(file)} --server URL --ca FILE --api-key-file FILE`;
-    const remedy = `Name another file, or write it: \`${login}\`.`;
+    const login = `isthmus login --context ${shellWord(context)} --server URL --ca FILE --api-key-file FILE`;
+    const remedy = `Name another context, or write it: \`${login}\`.`;
     throw new IsthmusError(code, message, { field, cause, remedy });
   }
 }

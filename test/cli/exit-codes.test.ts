@@ -283,6 +283,32 @@ describe('destructive commands', () => {
 });
 
 describe('the context file', () => {
+  it.each([
+    ['that is missing', undefined, 'cannot read the context file'],
+    ['that is no object', 'hello', 'settings are "key: value"'],
+    ['whose authority is missing', '{"server":"https://x","caFile":"gone.pem"}', 'gone.pem'],
+    ['whose key is no key', '{"server":"http://127.0.0.1:1","apiKeyFile":"context.json"}', 'holds no API key'],
+  ])('%s: says what is wrong, and the command that writes it', async (_, text, said) => {
+    const context = join(await tempDir(), 'context.json');
+    if (text !== undefined) await writeFile(context, text, { mode: 0o600 });
+    const { code, err } = await isthmus(['--context', context, 'site', 'list']);
+    expect({ code, err }).toEqual({ code: 9, err: expect.stringContaining(said) as string });
+    expect(err).toContain(`\`isthmus login --context ${context} --server URL --ca FILE --api-key-file FILE\``);
+  });
+
+  it('that is broken is written anew by a login that names everything', async () => {
+    const api = await startFakeApi();
+    api.on('GET /api/v1/whoami', (_request, response) => json(response, { mesh: 'm', key: 'k', role: 'admin' }));
+    const context = join(await tempDir(), 'context.json');
+    await writeFile(context, 'hello');
+    expect(await isthmus(['--context', context, 'login'])).toMatchObject({ code: 9 });
+    expect(await isthmus([...api.args, '--context', context, 'login'])).toMatchObject({ code: 0, err: '' });
+    expect(await isthmus(['--context', '/dev/null', 'login'])).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('login needs --server, --ca and --api-key-file') as string,
+    });
+  });
+
   it('names server, authority and key, relative to itself', async () => {
     const api = await startFakeApi();
     api.on('GET /api/v1/whoami', (_request, response) => json(response, { id: 'admin' }));
@@ -299,5 +325,6 @@ describe('the context file', () => {
     const { code, err } = await isthmus(['--context', context, 'site', 'list']);
     expect(code).toBe(9);
     expect(err).toContain('context.json:2: "sever" is not a setting; did you mean "server"?');
+    expect(err).toContain(`\`isthmus login --context ${context} --server URL`);
   });
 });

@@ -103,7 +103,11 @@ it.each(['server', 'relay', 'mirror', 'tentacle'] as const)(
     const data = component === 'server' ? await serverFolder() : await nodeFolder(component);
     const file = join(data, 'config.yaml');
     await writeFile(file, (await readFile(file, 'utf8')).replace('listen: 127.0.0.1:0', `listen: 127.0.0.1:${port}`));
-    await expectRejected(component, data, { code: 9, err: new RegExp(`127\\.0\\.0\\.1:${port}.*\\(PORT_IN_USE\\)`) });
+    const option = component === 'server' ? '--mesh-listen' : '--listen';
+    await expectRejected(component, data, {
+      code: 9,
+      err: new RegExp(`127\\.0\\.0\\.1:${port}.*\\(PORT_IN_USE\\)\n  option: ${option}\n`),
+    });
   },
 );
 
