@@ -2,8 +2,8 @@
 // are interrupted downloads to resume, `incoming/` is what is being received and is emptied at start. Name and size are
 // not trusted, because disks rot and people change files: a blob is digested before it is first served, and again daily.
 import { randomUUID } from 'node:crypto';
-import { constants, type Stats } from 'node:fs';
-import { lstat, mkdir, open, readdir, rm, utimes, type FileHandle } from 'node:fs/promises';
+import { constants, existsSync, type Stats } from 'node:fs';
+import { lstat, open, readdir, rm, utimes, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { ownFolder } from '../files/private.ts';
 import { IsthmusError } from '../../contract/errors.ts';
@@ -170,7 +170,9 @@ export class BlobStore {
   }
 
   async #ensureFolder(path: string): Promise<void> {
-    if ((await mkdir(path, { recursive: true, mode: 0o700 })) !== undefined) await syncPath(dirname(path));
+    const isNew = !existsSync(path);
+    ownFolder(path);
+    if (isNew) await syncPath(dirname(path));
   }
 
   async #indexFolder(prefix: string): Promise<void> {
@@ -215,7 +217,7 @@ export class BlobStore {
 }
 
 async function digestOf(path: string): Promise<string> {
-  const file = await open(path, 'r');
+  const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
   try {
     return (await digestFile(file)).sha256();
   } finally {

@@ -184,5 +184,10 @@ export function openOwn(path: string, flags: number): number {
 /** Creates a folder of this program's own (0700) unless it exists. PERMISSIONS_UNSAFE for a link in its place. */
 export function ownFolder(path: string): void {
   mkdirSync(path, { recursive: true, mode: 0o700 });
-  if (lstatSync(path).isSymbolicLink()) throw isLink(path);
+  assertNoLink(path);
+}
+
+/** PERMISSIONS_UNSAFE for a link in the place of a folder of this program's own. What does not exist passes. */
+export function assertNoLink(path: string): void {
+  if (unlessGone(() => lstatSync(path))?.isSymbolicLink() === true) throw isLink(path);
 }

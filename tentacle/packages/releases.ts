@@ -7,9 +7,11 @@
 //   installed-to.json                        the folder that the step installs to, and the release that is there
 //   .private/                                for the agent only: folders being unpacked or removed
 import { createHash, randomBytes } from 'node:crypto';
-import { chmod, lstat, mkdir, readdir, readFile, readlink, rename, rm, stat, symlink } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { chmod, lstat, readdir, readFile, readlink, rename, rm, symlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { writeDurably } from '../../lib/files/durable.ts';
+import { assertNoLink, ownFolder } from '../../lib/files/private.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import { errnoOf, syncPath } from '../../lib/files/disk-space.ts';
 import { versionKey } from '../../lib/package-versions.ts';
@@ -58,12 +60,14 @@ export class Releases {
     this.#folder = folder;
   }
 
+  /** Creates what is missing of the folders. PERMISSIONS_UNSAFE for a link in the place of one. */
   async prepare(): Promise<void> {
     // `applications/<project>/<environment>/<step>`: whoever serves a release must get to it.
     const environment = dirname(this.#folder);
-    const folders = [dirname(environment), environment, this.#folder, join(this.#folder, 'releases')];
+    const project = dirname(environment);
+    const folders = [dirname(project), project, environment, this.#folder, join(this.#folder, 'releases')];
     for (const path of folders) await makeReadable(path);
-    await mkdir(this.#private, { recursive: true, mode: 0o700 });
+    ownFolder(this.#private);
     await chmod(this.#private, 0o700);
   }
 
@@ -110,11 +114,11 @@ export class Releases {
   }
 
   async isActivated(release: string): Promise<boolean> {
-    return exists(this.folderOf(release));
+    return Promise.try(isFolder, this.folderOf(release));
   }
 
   async isStaged(release: string): Promise<boolean> {
-    return exists(this.stagingOf(release));
+    return Promise.try(isFolder, this.stagingOf(release));
   }
 
   /** Removes the files of an interrupted staging. */
@@ -247,14 +251,9 @@ export class Releases {
   }
 }
 
-async function exists(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    (thrown: unknown) => {
-      if (errnoOf(thrown) === 'ENOENT') return false;
-      throw thrown;
-    },
-  );
+function isFolder(path: string): boolean {
+  assertNoLink(path);
+  return existsSync(path);
 }
 
 async function readJson<Value>(path: string): Promise<Value | undefined> {

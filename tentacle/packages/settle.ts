@@ -9,6 +9,7 @@ import type { Releases } from './releases.ts';
 export async function revertRelease(releases: Releases, task: string): Promise<string | undefined> {
   const release = await releases.ofTask(task);
   if (release === undefined) return undefined;
+  await releases.prepare();
   if ((await releases.linked('current')) === release) {
     const [last, before] = await releases.succeeded();
     await releases.link('previous', before);
@@ -24,6 +25,7 @@ export async function settleRelease(releases: Releases, order: PackageOrder, tas
     const name = installationName(order.installation);
     throw new IsthmusError('APPLICATION_MISSING', `this task has no activated release of ${name} here`);
   }
+  await releases.prepare();
   await releases.markSucceeded(release);
   const [, before] = await releases.succeeded();
   await releases.link('previous', before);

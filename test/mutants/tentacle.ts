@@ -11,6 +11,15 @@ export const tentacleMutants: Mutants = {
       test: ['a link at journal/journal is rejected, and what it points to stays as it was'],
     },
   },
+  'removals-follow-links': {
+    file: 'tentacle/packages/releases.ts',
+    find: 'ownFolder(this.#private);',
+    replace: '',
+    red: {
+      file: 'test/tentacle/links.test.ts',
+      test: ['a link at applications/shop/prod/web/.private is rejected, and what it points to stays as it was'],
+    },
+  },
   'claim-off': {
     file: 'tentacle/scripts/recovery/recovery.ts',
     find: `  if (script.workspace.isClaimed(attempt)) return recoverStarted(script, masker, state);

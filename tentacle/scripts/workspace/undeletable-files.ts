@@ -2,7 +2,7 @@
 // cannot delete (created by root through sudo, a mount); that must fail neither a completion nor the next start. So a
 // folder is first moved in here, out of the way, then removed.
 import { randomBytes } from 'node:crypto';
-import { chmodSync, readdirSync, renameSync } from 'node:fs';
+import { chmodSync, lstatSync, readdirSync, renameSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { Logger } from '../../../lib/telemetry/log.ts';
 import { errnoOf } from '../../../lib/files/disk-space.ts';
@@ -35,7 +35,7 @@ export class UndeletableFiles {
     const inHere = join(this.#folder, `${basename(path)}.${randomBytes(6).toString('hex')}`);
     try {
       // Moving a folder needs write permission in it, which its script may have removed.
-      chmodSync(path, 0o700);
+      if (!lstatSync(path).isSymbolicLink()) chmodSync(path, 0o700);
       renameSync(path, inHere);
       return inHere;
     } catch (error) {

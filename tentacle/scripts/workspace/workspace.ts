@@ -17,7 +17,6 @@ import {
   constants,
   existsSync,
   ftruncateSync,
-  mkdirSync,
   readdirSync,
   readFileSync,
   rmdirSync,
@@ -25,7 +24,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { basename, join } from 'node:path';
-import { openOwn } from '../../../lib/files/private.ts';
+import { assertNoLink, openOwn, ownFolder } from '../../../lib/files/private.ts';
 import { PENDING_TEXT, readExit, readStarted, type StartedChildProcess } from '../launch/exit-file.ts';
 import type { ProcessExit } from '../../journal/records.ts';
 import { isShortage } from '../../system-errors.ts';
@@ -73,7 +72,7 @@ export class Workspace {
 
   /** Creates the folder again when somebody removed it: the end of its ticket is still written here. */
   ensure(): void {
-    mkdirSync(this.path, { recursive: true, mode: 0o700 });
+    ownFolder(this.path);
   }
 
   /** Keeps the payload for an agent that starts again. */
@@ -83,9 +82,10 @@ export class Workspace {
 
   /** Writes the files that a start needs. Idempotent: an earlier attempt may have done so. */
   prepare(body: string, user: ScriptUser): void {
+    assertNoLink(this.path);
     rewrite(this.body, body);
     rewrite(this.exit, PENDING_TEXT);
-    if (!existsSync(this.work)) mkdirSync(this.work, { recursive: true, mode: 0o700 });
+    ownFolder(this.work);
     if (!user.isolated) return;
     chownSync(this.body, user.uid, user.gid);
     chownSync(this.work, user.uid, user.gid);
@@ -94,6 +94,7 @@ export class Workspace {
 
   /** Closes the folder to the script user, after the script has ended. */
   shut(): void {
+    assertNoLink(this.path);
     chmodSync(this.path, 0o700);
   }
 
@@ -144,6 +145,7 @@ export class Workspace {
 
   /** Throws when the script left more than an empty working folder and the agent's own files. */
   #emptyBut(kept: readonly string[]): void {
+    assertNoLink(this.path);
     rmdirSync(this.work);
     for (const name of readdirSync(this.path)) {
       const path = join(this.path, name);
