@@ -61,10 +61,12 @@ describe('the blob store', () => {
     const cut = await before.resume(wanted);
     await cut.write(body.subarray(0, 60_000));
     await cut.close();
-    await (await before.receive()).write(body);
+    const unnamed = await before.receive();
+    await unnamed.write(body);
     const store = await BlobStore.open(folder);
     expect(await store.partials()).toMatchObject([{ sha256: digest, sizeBytes: 60_000 }]);
     expect(await readdir(join(folder, 'incoming'))).toEqual([]);
+    await unnamed.close();
     const writer = await store.resume(wanted);
     expect(writer.bytes).toBe(60_000);
     await expect(store.resume(wanted)).rejects.toMatchObject({ code: 'INTERNAL' });

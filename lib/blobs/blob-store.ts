@@ -85,7 +85,10 @@ export class BlobStore {
         );
       }
       const file = await open(this.#path(sha256), constants.O_RDONLY | constants.O_NOFOLLOW);
-      await this.#noteUse(blob);
+      await this.#noteUse(blob).catch(async (thrown: unknown) => {
+        await file.close();
+        throw thrown;
+      });
       return { sha256, sizeBytes: blob.sizeBytes, file };
     } catch (thrown) {
       if (errnoOf(thrown) !== 'ENOENT') throw thrown;
