@@ -26,7 +26,7 @@ const INTERVAL_MS = 5_000;
 const MIN_INTERVAL_MS = 1_000;
 /** Well below the time for which a server takes what it was told for the present health. */
 const HEALTH_INTERVAL_MS = 15_000;
-const OPEN_TIMEOUT_MS = 15_000;
+const OPEN_TIMEOUT_MS = 12_000;
 const BACKOFF = { baseMs: 200, capMs: 10_000 };
 /** A stream that lasted this long resets the back-off. */
 const STABLE_MS = 20_000;
