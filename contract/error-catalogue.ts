@@ -276,7 +276,7 @@ export const ERROR_CATALOGUE = {
   },
   IDEMPOTENCY_KEY_REUSED: { http: 422, grpc: 6, remedy: 'Use a new Idempotency-Key for a different request.' },
   IN_USE: { http: 409, grpc: 9, remedy: 'Remove what refers to it first.' },
-  LAST_ADMIN: { http: 409, grpc: 9, remedy: 'Create another admin key first, and log in with it.' },
+  LAST_ADMIN: { http: 409, grpc: 9, remedy: 'Create another admin key that lasts as long first, and log in with it.' },
   LOG_GAP: { http: 409, grpc: 11, remedy: 'Send again from the line after the last one that was acknowledged.' },
   ANSWER_MALFORMED: {
     http: 502,

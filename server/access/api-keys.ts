@@ -79,7 +79,7 @@ function limitedExpiry(requested: number | undefined, last: number | null): numb
   });
 }
 
-/** Revokes a key at once. FORBIDDEN for a key of a role above one's own, LAST_ADMIN for the last valid admin key. */
+/** Revokes a key at once. FORBIDDEN for a key of a role above one's own, LAST_ADMIN for the admin key that lasts longest. */
 export async function revokeApiKey(
   tx: StoreTransaction,
   id: string,
@@ -90,8 +90,8 @@ export async function revokeApiKey(
     throw new IsthmusError('FORBIDDEN', `a key of role ${by.role} cannot revoke one of role ${key.role}`);
   }
   const now = Date.now();
-  if (key.role === 'admin' && isLive(key, now) && !(await tx.apiKeys.hasOtherAdmin(id, now))) {
-    throw new IsthmusError('LAST_ADMIN', `${id} is the last admin key that is valid`);
+  if (key.role === 'admin' && isLive(key, now) && !(await tx.apiKeys.hasLastingAdmin(key))) {
+    throw new IsthmusError('LAST_ADMIN', `no other admin key is valid for as long as ${id}`);
   }
   if (!(await tx.apiKeys.revoke(id, now))) return;
   await tx.events.append({ actor: by.actor, type: 'api-key.revoked', subject: id, data: {} });

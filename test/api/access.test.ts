@@ -198,7 +198,10 @@ describe('a role', () => {
     const revoke = (id: string) => api.call('DELETE', `/api/v1/api-keys/${id}`);
     await api.call('POST', '/api/v1/api-keys', { body: { name: 'over', role: 'admin', expiresAt: Date.now() - 1 } });
     await api.call('POST', '/api/v1/api-keys', { body: { name: 'ci', role: 'operator' } });
+    const brief = { name: 'brief', role: 'admin', expiresAt: Date.now() + 3_600_000 };
+    const { body: first } = await api.call('POST', '/api/v1/api-keys', { body: brief });
     expect(await revoke(own)).toMatchObject({ status: 409, body: { code: 'LAST_ADMIN' } });
+    expect(await revoke(first['id'] as string)).toMatchObject({ status: 204 });
     const { body } = await api.call('POST', '/api/v1/api-keys', { body: { name: 'second', role: 'admin' } });
     const answers = await Promise.all([revoke(own), revoke(body['id'] as string)]);
     // The second request may also be rejected because its own key has just been revoked.

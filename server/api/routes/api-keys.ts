@@ -75,7 +75,7 @@ export function apiKeyRoutes(app: ApiInstance, context: ApiContext): void {
         operationId: 'revokeApiKey',
         summary: 'Revoke an API key',
         description:
-          'Takes effect at once. Repeating it changes nothing. The last valid admin key stays: 409 `LAST_ADMIN`.',
+          'Takes effect at once. Repeating it changes nothing. The admin key that lasts longest stays: 409 `LAST_ADMIN`.',
         tags,
         params: ById,
         response: { 204: noContent('The key is revoked.') },

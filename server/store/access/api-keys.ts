@@ -63,15 +63,17 @@ export class ApiKeyRepository {
     return Number(count);
   }
 
-  /** Whether an admin key other than this one is valid. */
-  async hasOtherAdmin(id: string, now: number): Promise<boolean> {
+  /** Whether an admin key other than this one lasts as long as this one, or longer. */
+  async hasLastingAdmin({ id, expiresAt }: Pick<ApiKey, 'id' | 'expiresAt'>): Promise<boolean> {
     const other = await this.#db
       .selectFrom('api_keys')
       .select('id')
       .where('role', '=', 'admin')
       .where('id', '!=', id)
       .where('revoked_at', 'is', null)
-      .where((eb) => eb.or([eb('expires_at', 'is', null), eb('expires_at', '>', now)]))
+      .where((eb) =>
+        eb.or([eb('expires_at', 'is', null), ...(expiresAt === null ? [] : [eb('expires_at', '>=', expiresAt)])]),
+      )
       .executeTakeFirst();
     return other !== undefined;
   }
