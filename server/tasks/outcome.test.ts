@@ -27,6 +27,15 @@ it.each<[string, TicketState[], FinishReason | undefined, boolean]>([
   expect(taskOutcome({ tickets: tickets(...states), finishReason, unfinished }).state).toBe(state);
 });
 
+it('names only the machines with work left when the deadline has passed', () => {
+  const { errorDetail } = taskOutcome({
+    tickets: tickets('failed', 'timed_out', 'succeeded'),
+    finishReason: 'deadline',
+    unfinished: false,
+  });
+  expect(errorDetail).toBe('the deadline passed with work left on m-1');
+});
+
 it('names the machines, not all thousand of them', () => {
   const { errorDetail } = taskOutcome({
     tickets: tickets(...Array.from({ length: 30 }, () => 'failed' as const)),

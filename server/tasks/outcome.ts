@@ -45,7 +45,8 @@ export function taskOutcome({ tickets, finishReason, unfinished }: TaskEndFacts)
   const failed = machinesIn('failed', 'timed_out', 'cancelled');
   const timedOut = machinesIn('timed_out');
   if (finishReason === 'deadline' && (unfinished || timedOut.length > 0)) {
-    const where = failed.length === 0 ? 'before it was done' : `with work left on ${list(failed)}`;
+    const left = machinesIn('timed_out', 'cancelled');
+    const where = left.length === 0 ? 'before it was done' : `with work left on ${list(left)}`;
     return { state: 'timed_out', errorCode: 'TASK_DEADLINE', errorDetail: `the deadline passed ${where}` };
   }
   const skipped = machinesIn('skipped');
