@@ -25,11 +25,17 @@ interface Node {
 
 export class SymbolicLinks {
   readonly #root: Node = { children: new Map() };
-  readonly #all: SymbolicLink[] = [];
+  /** By path. */
+  readonly #all = new Map<string, SymbolicLink>();
   #walkedBytes = 0;
 
   get all(): readonly SymbolicLink[] {
-    return this.#all;
+    return [...this.#all.values()];
+  }
+
+  /** The link before with this path. */
+  find(path: string): SymbolicLink | undefined {
+    return this.#all.get(path);
   }
 
   /** Adds a link, whose name is its alone. PACKAGE_LINK for a target that no link inside a package has. */
@@ -44,12 +50,12 @@ export class SymbolicLinks {
       node = child;
     }
     node.target = target;
-    this.#all.push(link);
+    this.#all.set(parts.join('/'), link);
   }
 
   /** PACKAGE_LINK for the first link that leads outside the package, or nowhere because it leads in a circle. */
   judge(): void {
-    for (const link of this.#all) if (!this.#staysInside(link)) rejectLink(link.parts, link.target);
+    for (const link of this.all) if (!this.#staysInside(link)) rejectLink(link.parts, link.target);
   }
 
   #staysInside({ parts, target }: SymbolicLink): boolean {

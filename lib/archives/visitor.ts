@@ -77,16 +77,25 @@ export class ArchiveVisitor {
     await this.#writer?.endFile();
   }
 
-  /** A second name of a file that came before in the archive. */
+  /** A second name of a file that came before in the archive; of a symbolic link, another one with its target. */
   async hardLink(name: string, target: string): Promise<void> {
-    const path = await this.#enter(name, 'file');
     const file = target
       .split('/')
       .filter((part) => part !== '' && part !== '.')
       .join('/');
-    if (target.startsWith('/') || file === path.join('/') || !this.#names.isFile(file)) {
+    const isOwn = !target.startsWith('/') && file !== entryPath(name).join('/');
+    const link = isOwn ? this.#links.find(file) : undefined;
+    if (link !== undefined) {
+      this.#links.add({ ...link, parts: await this.#enter(name, 'link') });
+      return;
+    }
+    const path = await this.#enter(name, 'file');
+    if (!isOwn || !this.#names.isFile(file)) {
       const [from, to] = [shown(name), shown(target)];
-      throw new IsthmusError('PACKAGE_LINK', `the hard link ${from} is to no file before it in the archive: to ${to}`);
+      throw new IsthmusError(
+        'PACKAGE_LINK',
+        `the hard link ${from} is to no file or link before it in the archive: to ${to}`,
+      );
     }
     this.#files += 1;
     await this.#writer?.hardLink(path.join('/'), file);

@@ -11,6 +11,7 @@ import type { ArchiveVisitor } from './visitor.ts';
 import { lie, readZipEnd, type ZipDirectory } from './zip-end.ts';
 import { ZipLayout } from './zip-layout.ts';
 import { entryName } from './zip-names.ts';
+import { modifiedAt } from './zip-time.ts';
 
 const MADE_ON_UNIX = 3;
 const STORED = 0;
@@ -126,7 +127,7 @@ function factsOf(entry: Entry): EntryFacts {
   const mode = unixMode(entry);
   return {
     mode: mode === 0 ? undefined : mode,
-    modifiedAt: entry.lastModFileDate === 0 ? undefined : entry.getLastModDate(),
+    modifiedAt: modifiedAt(entry),
   };
 }
 

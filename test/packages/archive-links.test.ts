@@ -77,6 +77,19 @@ describe('modes and times', () => {
     expect(await listing(into)).toEqual(['a', 'b', 'c']);
   });
 
+  it('zip: keeps times of Info-ZIP, also those after 2038', async () => {
+    const changed = (at: Date): Buffer => {
+      const field = Buffer.from('555405000100000000', 'hex');
+      field.writeUInt32LE(at.getTime() / 1000, 5);
+      return field;
+    };
+    const times = { a: new Date('2001-02-03T04:05:07Z'), b: new Date('2040-01-01T00:00:01Z') };
+    const entries = Object.entries(times).map(([name, at]): ZipEntry => ({ name, extra: changed(at) }));
+    const { archive, into } = await bench(zip(entries));
+    await unpackArchive({ path: archive, format: 'zip', into });
+    for (const [name, at] of Object.entries(times)) expect((await stat(join(into, name))).mtime).toEqual(at);
+  });
+
   it.skipIf(lacks('linux', 'root'))(
     'unpacks and edits what its modes would forbid, as a user like others',
     async () => {
@@ -171,10 +184,27 @@ describe('links and devices', () => {
     ['hard link to itself', [{ name: 'l', type: '1', linkName: 'l' }], 'PACKAGE_LINK'],
     ['hard link to a file after it', [{ name: 'l', type: '1', linkName: 'z' }, { name: 'z' }], 'PACKAGE_LINK'],
     [
-      'hard link to a link',
+      'hard link to a link, which leads out from where it is',
       [
-        { name: 'l', type: '2', linkName: 'first' },
+        { name: 'd/l', type: '2', linkName: '../first' },
+        { name: 'm', type: '1', linkName: 'd/l' },
+      ],
+      'PACKAGE_LINK',
+    ],
+    [
+      'a file through a hard link to a link',
+      [
+        { name: 'l', type: '2', linkName: 'd' },
         { name: 'm', type: '1', linkName: 'l' },
+        { name: 'm/x', content: 'z' },
+      ],
+      'PACKAGE_LINK',
+    ],
+    [
+      'hard link to a link after it',
+      [
+        { name: 'm', type: '1', linkName: 'l' },
+        { name: 'l', type: '2', linkName: 'first' },
       ],
       'PACKAGE_LINK',
     ],
@@ -278,16 +308,38 @@ describe('links and devices', () => {
     expect(await readFile(join(into, 'c'), 'utf8')).toBe('one');
   });
 
+  it('keeps the links of a tree that is copied by hard links', async () => {
+    const root = await tempDir();
+    await mkdir(join(root, 'in', '1', 'lib'), { recursive: true });
+    await writeFile(join(root, 'in', '1', 'lib', 'x.1'), 'one');
+    await symlink('x.1', join(root, 'in', '1', 'lib', 'x'));
+    for (const copy of ['2', '3']) await run('cp', ['-al', '1', copy], { cwd: join(root, 'in') });
+    await run('tar', ['--sort=name', '-czf', join(root, 'a.tgz'), '-C', join(root, 'in'), '.']);
+    const into = join(root, 'out');
+    expect(await unpackArchive({ path: join(root, 'a.tgz'), format: 'tar.gz', into })).toEqual({ files: 3, bytes: 3 });
+    for (const copy of ['1', '2', '3']) expect(await readlink(join(into, copy, 'lib', 'x'))).toBe('x.1');
+    expect((await stat(join(into, '2', 'lib', 'x'))).nlink).toBe(3);
+  });
+
   it('never resolves to anything outside, whatever tree of links an archive has', async () => {
     const part = fc.constantFrom('a', 'b', 'c', '..', '.', '');
     const path = fc.array(part, { minLength: 1, maxLength: 4 }).map((parts) => parts.join('/'));
     const name = fc
       .array(fc.constantFrom('a', 'b', 'c', 'd'), { minLength: 1, maxLength: 3 })
       .map((parts) => parts.join('/'));
-    const links = fc.array(fc.record({ name, linkName: path }), { minLength: 1, maxLength: 6 });
+    const links = fc.array(fc.record({ name, linkName: path, copiesLast: fc.boolean() }), {
+      minLength: 1,
+      maxLength: 6,
+    });
     await fc.assert(
       fc.asyncProperty(links, async (entries) => {
-        const tar = tarGz([{ name: 'x/y' }, ...entries.map((entry): TarEntry => ({ ...entry, type: '2' }))]);
+        const tar = tarGz([
+          { name: 'x/y' },
+          ...entries.map(({ name: own, linkName, copiesLast }, at): TarEntry => {
+            const last = copiesLast ? entries[at - 1]?.name : undefined;
+            return { name: own, type: last === undefined ? '2' : '1', linkName: last ?? linkName };
+          }),
+        ]);
         const { archive, into } = await bench(tar);
         const rejection = await unpackArchive({ path: archive, format: 'tar.gz', into }).then(
           () => undefined,
