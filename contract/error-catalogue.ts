@@ -459,7 +459,7 @@ export const ERROR_CATALOGUE = {
   VARIABLE_SYNTAX: {
     http: 422,
     grpc: 3,
-    remedy: 'Close every #{if}, #{unless} and #{each}; write ##{ for a literal #{.',
+    remedy: 'Correct what the message names, and close every #{if}, #{unless} and #{each}; write ##{ for a literal #{.',
   },
   VARIABLE_TOO_LARGE: { http: 422, grpc: 3, remedy: 'Make the variables smaller, or nest them less.' },
   WRONG_RECIPIENT: {

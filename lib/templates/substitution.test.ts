@@ -16,16 +16,72 @@ describe('substitution', () => {
     fc.assert(fc.property(anything, (value) => text('<#{A}>', { A: value }) === `<${value}>`));
   });
 
-  test('leaves undefined names and unknown filters unchanged, and reports each with its first line', () => {
+  test('leaves undefined names and unknown filters unchanged, and reports each with its lines', () => {
     const left = 'a #{X}\n#{Nope} #{Nope | ToUpper}\n\n#{X | Rot13} #{Nope}\n#{each x in L}#{x | No} #{y}#{/each}';
     const { unresolved, text: after } = substitute(left, { X: '1', L: 'a,b' });
     expect(after).toBe('a 1\n#{Nope} #{Nope | ToUpper}\n\n#{X | Rot13} #{Nope}\n#{x | No} #{y}#{x | No} #{y}');
+    const once = { hasMore: false };
     expect(unresolved).toEqual([
-      { name: 'Nope', line: 2 },
-      { name: 'X', filter: 'Rot13', line: 4 },
-      { name: 'x', filter: 'No', line: 5 },
-      { name: 'y', line: 5 },
+      { ...once, kind: 'unresolved', subject: 'Nope', text: '#{Nope} has no value and stays as it is', lines: [2, 4] },
+      {
+        ...{ ...once, kind: 'unknown-filter', subject: 'X | Rot13', lines: [4] },
+        text: 'there is no filter Rot13: #{X | Rot13} stays as it is',
+      },
+      {
+        ...{ ...once, kind: 'unknown-filter', subject: 'x | No', lines: [5] },
+        text: 'there is no filter No: #{x | No} stays as it is',
+      },
+      { ...once, kind: 'unresolved', subject: 'y', text: '#{y} has no value and stays as it is', lines: [5] },
     ]);
+  });
+
+  test('tells at most ten lines of each', () => {
+    const { unresolved } = substitute('#{A} #{B}\n'.repeat(11) + '#{C}\n'.repeat(10), {});
+    expect(unresolved.map(({ subject, lines, hasMore }) => [subject, lines.length, hasMore])).toEqual([
+      ['A', 10, true],
+      ['B', 10, true],
+      ['C', 10, false],
+    ]);
+  });
+
+  test('leaves the block of an undefined list unchanged, and reports it', () => {
+    const template = 'a\n#{each x in Lsit}[#{x}##{y}#{if x}1#{/if}]\n#{/each}\n#{each x in None}never#{/each}';
+    const { text: after, unresolved, usedNames } = substitute(template, { None: '' });
+    expect(after).toBe(template.replace('#{each x in None}never#{/each}', ''));
+    expect(unresolved).toEqual([
+      {
+        ...{ kind: 'unresolved', subject: 'Lsit', lines: [2], hasMore: false },
+        text: 'Lsit has no value: #{each x in Lsit} stays as it is, with its block',
+      },
+    ]);
+    expect(usedNames).toEqual(new Set());
+  });
+
+  const foreign: [string, string][] = [
+    ['#{Date | Format "yyyy"}', '#{Date | Format "yyyy"}'],
+    ['#{Name | Bar-Baz}', '#{Name | Bar-Baz}'],
+    ['#{Name | Foo(1)}', '#{Name | Foo(1)}'],
+    ['#{Päss}', '#{Päss}'],
+    ['#{My Name}', '#{My Name}'],
+    ['#{}', '#{}'],
+    ['#{Name', '#{Name (it has no } on its line)'],
+    ['#{Name\n"}"', '#{Name (it has no } on its line)'],
+    ['#{ #{Name}', '#{  (it has no } on its line)'],
+    ['#{if Env == "prod"}x', '#{if Env == "prod"} (it takes one name, as in #{if Name})'],
+    ['#{unless}', '#{unless} (it takes one name, as in #{unless Name})'],
+    ['#{each x of L}', '#{each x of L} (it takes a name and a list, as in #{each x in List})'],
+    [`#{"\u001b[2J${'x'.repeat(2000)}"}`, `#{"?[2J${'x'.repeat(53)}… (it has no } on its line)`],
+  ];
+
+  test.each(foreign)('leaves %j as it is and reports it; as a value it is an error', (source, told) => {
+    const { text: after, unresolved } = substitute(`a\n${source}`, { Name: 'v', if: 'v' });
+    expect(after).toBe(`a\n${source.replace('#{Name}', 'v')}`);
+    const text = `not an expression: ${told}`;
+    expect(unresolved).toEqual([{ kind: 'not-expression', subject: '', text, lines: [2], hasMore: false }]);
+    expect(() => resolved('A', { A: `a\n${source}` })).toThrowError(
+      expect.objectContaining({ code: 'VARIABLE_SYNTAX', message: `line 2: ${text}` }),
+    );
+    expect(resolved('A', { A: source }, 'A')).toBe(source);
   });
 
   test('tells which names a text took in, not those it only asks about', () => {
@@ -49,6 +105,13 @@ describe('substitution', () => {
     expect(text(foreign)).toBe(foreign);
   });
 
+  test('takes a text that is nothing but openings', () => {
+    const openings = '#{'.repeat(1_100_000);
+    const { text: after, unresolved } = substitute(openings, {});
+    expect(after).toBe(openings);
+    expect(unresolved).toMatchObject([{ text: 'not an expression: #{ (it has no } on its line)', lines: [1] }]);
+  });
+
   test('escapes', () => {
     expect(text('##{Name} #{Name}', { Name: 'v' })).toBe('#{Name} v');
     expect(resolved('A', { A: '##{B}', B: 'no' })).toBe('#{B}');
@@ -64,7 +127,8 @@ describe('substitution', () => {
   test('loops over a list, nested, with the variables around them', () => {
     expect(text('#{each h in Hosts}[#{h}:#{Port}]#{/each}', { Hosts: 'a, b,,c', Port: '1' })).toBe('[a:1][b:1][c:1]');
     expect(text('#{each x in A}#{each y in B}#{x}#{y} #{/each}#{/each}', { A: '1,2', B: 'a,b' })).toBe('1a 1b 2a 2b ');
-    expect(text('#{each x in None}never#{/each}')).toBe('');
+    expect(text('#{each x in None}never#{/each}', { None: '' })).toBe('');
+    expect(text('#{each x in L}#{each y in x}#{y}#{/each}#{/each}', { L: 'a,b' })).toBe('ab');
   });
 
   test('filters, one after the other', () => {
@@ -120,10 +184,25 @@ describe('substitution', () => {
     }
   });
 
+  test.each([
+    ['#{if Env == "prod"}x#{/if}', '#{if Env == "prod"} (it takes one name, as in #{if Name})'],
+    ['#{if a b}#{else}#{/if}', '#{if a b} (it takes one name, as in #{if Name})'],
+    ['#{if A}#{unless !B}x#{/unless}#{/if}', '#{unless !B} (it takes one name, as in #{unless Name})'],
+    ['#{each x of L}#{x}#{/each}', '#{each x of L} (it takes a name and a list, as in #{each x in List})'],
+    ['#{if A\n#{/if}', '#{if A (it has no } on its line)'],
+  ])('names the opening of %s', (template, told) => {
+    expect(() => text(`\n${template}`)).toThrowError(
+      expect.objectContaining({ code: 'VARIABLE_SYNTAX', message: `line 2: not an expression: ${told}` }),
+    );
+  });
+
   test('resolves the variables themselves', () => {
     expect(resolveVariables({ A: '#{B}!', B: '1', C: '#{D}' }, NO_LITERALS)).toEqual({
       values: { A: '1!', B: '1', C: '#{D}' },
       undefinedNames: ['D'],
+    });
+    expect(resolveVariables({ A: '#{each x in Lsit}#{x}#{/each}#{Lsit}#{if No}#{/if}' }, NO_LITERALS)).toMatchObject({
+      undefinedNames: ['Lsit'],
     });
   });
 

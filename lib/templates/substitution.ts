@@ -1,14 +1,17 @@
 // Substitutes variables: `#{Name}`, filters `#{Name | ToUpper}`, `#{if Name}…#{else}…#{/if}`, `#{unless
 // Name}…#{/unless}`, `#{each x in List}…#{/each}` over a comma-separated list, and `##{` for a literal `#{`. Undefined
-// names and unknown filters stay unchanged and are reported. The values of variables may be templates, too, but only
+// names, unknown filters and what is no expression stay unchanged and are reported. The values of variables may be templates, too, but only
 // once: what is resolved, and what is sensitive, is text. The parser is parse.ts.
 import { IsthmusError } from '../../contract/errors.ts';
-import { lineAt, parseTemplate, type TemplateNode } from './parse.ts';
+import { parseTemplate, parseValue, type TemplateNode } from './parse.ts';
 
 /** Limit of values that name values that name values; more is a mistake. */
 export const DEEPEST_NESTING = 50;
 /** Limit of an expanded text, or of one variable's value. */
 export const LARGEST_EXPANSION_BYTES = 10 * 1024 * 1024;
+
+/** Each thing that is unresolved is told with so many of its lines. */
+const MOST_LINES = 10;
 
 /** Limit of loops in loops, which may print nothing. */
 const MOST_STEPS = 1_000_000;
@@ -23,23 +26,24 @@ export interface Substituted {
   readonly unresolved: readonly Unresolved[];
 }
 
-/** A name that is not defined or, with `filter`, a filter that does not exist. */
+/** What has no value: a name or a list that is not defined, a filter that does not exist, or no expression at all. */
 export interface Unresolved {
-  readonly name: string;
-  readonly filter?: string;
-  /** The first line, from 1, in which it is. */
-  readonly line: number;
+  readonly kind: 'unresolved' | 'unknown-filter' | 'not-expression';
+  /** The name; with its filter when that is what does not exist. */
+  readonly subject: string;
+  /** A sentence for people. */
+  readonly text: string;
+  /** The first lines, from 1, in which it is. */
+  readonly lines: readonly number[];
+  /** Whether it is in other lines, too. */
+  readonly hasMore: boolean;
 }
 
 /** Replaces every variable in `text` by its value, which is text. Throws VARIABLE_TOO_LARGE or VARIABLE_SYNTAX. */
 export function substitute(text: string, values: Variables): Substituted {
   const expansion = new Expansion(values, () => true);
   const result = expansion.expand(parseTemplate(text), NO_LOOP);
-  const unresolved = expansion.unresolved().map(({ name, filter, offset }) => ({
-    ...{ name, line: lineAt(text, offset) },
-    ...(filter === undefined ? {} : { filter }),
-  }));
-  return { text: result, usedNames: expansion.usedNames, unresolved };
+  return { text: result, usedNames: expansion.usedNames, unresolved: expansion.unresolved() };
 }
 
 /**
@@ -52,8 +56,8 @@ export function resolveVariables(
 ): { readonly values: Record<string, string>; readonly undefinedNames: readonly string[] } {
   const expansion = new Expansion(variables, (name) => literals.has(name));
   const values = Object.fromEntries(Object.keys(variables).map((name) => [name, expansion.valueOf(name) ?? '']));
-  const names = expansion.unresolved().map(({ name, filter }) => (filter === undefined ? name : `${name} | ${filter}`));
-  return { values, undefinedNames: names.toSorted() };
+  const names = new Set(expansion.unresolved().map(({ subject }) => subject));
+  return { values, undefinedNames: [...names].toSorted() };
 }
 
 /** A loop variable: an item of the variable `list`. */
@@ -89,19 +93,13 @@ function escapeMarkup(value: string, apostrophe: string): string {
     .replaceAll("'", apostrophe);
 }
 
-interface UnresolvedTag {
-  readonly name: string;
-  readonly filter: string | undefined;
-  readonly offset: number;
-}
-
 class Expansion {
   readonly #variables: Variables;
   readonly #isLiteral: (name: string) => boolean;
   readonly #resolved = new Map<string, string>();
   readonly #resolving: string[] = [];
-  /** By name and filter. */
-  readonly #unresolved = new Map<string, UnresolvedTag>();
+  /** By their sentences. */
+  readonly #unresolved = new Map<string, Omit<Unresolved, 'lines' | 'hasMore'> & { readonly lines: Set<number> }>();
   readonly usedNames = new Set<string>();
   #steps = 0;
 
@@ -110,8 +108,12 @@ class Expansion {
     this.#isLiteral = isLiteral;
   }
 
-  unresolved(): readonly UnresolvedTag[] {
-    return [...this.#unresolved.values()].toSorted((a, b) => a.offset - b.offset);
+  unresolved(): readonly Unresolved[] {
+    const found = [...this.#unresolved.values()].map((each) => {
+      const lines = [...each.lines].toSorted((a, b) => a - b);
+      return { ...each, lines: lines.slice(0, MOST_LINES), hasMore: lines.length > MOST_LINES };
+    });
+    return found.toSorted((a, b) => a.lines[0]! - b.lines[0]!);
   }
 
   expand(nodes: readonly TemplateNode[], loop: Loop): string {
@@ -137,7 +139,7 @@ class Expansion {
       });
     }
     this.#resolving.push(name);
-    const value = this.expand(parseTemplate(this.#variables[name]!), NO_LOOP);
+    const value = this.expand(parseValue(this.#variables[name]!), NO_LOOP);
     this.#resolving.pop();
     this.#resolved.set(name, value);
     return value;
@@ -159,29 +161,46 @@ class Expansion {
       else if (node.kind === 'if') {
         const holds = isTrue(this.#lookUp(node.name, loop).value) !== node.negated;
         this.#expandInto(output, holds ? node.then : node.otherwise, loop);
-      } else {
-        const { value: list, from } = this.#lookUp(node.list, loop);
-        for (const value of listItems(list)) {
-          this.#expandInto(output, node.body, [...loop, { name: node.item, value, list: from }]);
-        }
+      } else if (node.kind === 'each') this.#repeat(output, node, loop);
+      else {
+        this.#leave('not-expression', '', node.what, node.line);
+        output.add('#{');
       }
     }
   }
 
-  #filtered(node: TemplateNode & { readonly kind: 'value' }, loop: Loop): string {
-    const { value, from } = this.#lookUp(node.name, loop);
-    if (value === undefined) this.#leave(node);
-    const unknown = node.filters.find((filter) => !Object.hasOwn(FILTERS, filter));
-    if (unknown !== undefined) this.#leave(node, unknown);
-    if (value === undefined || unknown !== undefined) return node.source;
-    this.usedNames.add(from);
-    return node.filters.reduce((text, filter) => FILTERS[filter]!(text), value);
+  #repeat(output: SizedText, node: TemplateNode & { readonly kind: 'each' }, loop: Loop): void {
+    const { item, list, body, source, line } = node;
+    const { value: items, from } = this.#lookUp(list, loop);
+    if (items === undefined) {
+      const text = `${list} has no value: #{each ${item} in ${list}} stays as it is, with its block`;
+      this.#leave('unresolved', list, text, line);
+      output.add(source);
+      return;
+    }
+    for (const value of listItems(items)) {
+      this.#expandInto(output, body, [...loop, { name: item, value, list: from }]);
+    }
   }
 
-  #leave({ name, offset }: { readonly name: string; readonly offset: number }, filter?: string): void {
-    const key = filter === undefined ? name : `${name}|${filter}`;
-    const known = this.#unresolved.get(key);
-    if (known === undefined || offset < known.offset) this.#unresolved.set(key, { name, filter, offset });
+  #filtered(node: TemplateNode & { readonly kind: 'value' }, loop: Loop): string {
+    const { name, filters, source, line } = node;
+    const { value, from } = this.#lookUp(name, loop);
+    if (value === undefined) this.#leave('unresolved', name, `#{${name}} has no value and stays as it is`, line);
+    const unknown = filters.find((filter) => !Object.hasOwn(FILTERS, filter));
+    if (unknown !== undefined) {
+      const subject = `${name} | ${unknown}`;
+      this.#leave('unknown-filter', subject, `there is no filter ${unknown}: #{${subject}} stays as it is`, line);
+    }
+    if (value === undefined || unknown !== undefined) return source;
+    this.usedNames.add(from);
+    return filters.reduce((text, filter) => FILTERS[filter]!(text), value);
+  }
+
+  #leave(kind: Unresolved['kind'], subject: string, text: string, line: number): void {
+    const known = this.#unresolved.get(text);
+    if (known === undefined) this.#unresolved.set(text, { kind, subject, text, lines: new Set([line]) });
+    else if (known.lines.size <= MOST_LINES) known.lines.add(line);
   }
 }
 
@@ -216,8 +235,8 @@ function isTrue(value: string | undefined): boolean {
   return value !== undefined && !['', 'false', 'no', '0'].includes(value.trim().toLowerCase());
 }
 
-function listItems(value: string | undefined): string[] {
-  return (value ?? '')
+function listItems(value: string): string[] {
+  return value
     .split(',')
     .map((item) => item.trim())
     .filter((item) => item !== '');

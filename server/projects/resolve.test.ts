@@ -87,6 +87,7 @@ describe('values', () => {
       [variable('A', '#{Password}#{Missing}')],
       [variable('A', '#{Password}#{A}')],
       [variable('A', '#{if Password}')],
+      [variable('A', '#{Password}#{Pass word}')],
       Array.from({ length: 60 }, (_, n) => variable(`V${n}`, n === 59 ? '#{Password}' : `#{V${n + 1}}`)),
     ];
     for (const variables of bad) {
@@ -104,6 +105,8 @@ describe('values', () => {
 
   it.each([
     ['VARIABLE_UNDEFINED', [variable('A', '#{Missing}')]],
+    ['VARIABLE_UNDEFINED', [variable('A', '#{each x in Lsit}#{x}#{/each}')]],
+    ['VARIABLE_SYNTAX', [variable('A', '#{My Name}')]],
     ['VARIABLE_CYCLE', [variable('A', '#{B}'), variable('B', '#{A}')]],
     ['VARIABLE_TOO_LARGE', Array.from({ length: 60 }, (_, n) => variable(`V${n}`, n === 59 ? 'end' : `#{V${n + 1}}`))],
     [

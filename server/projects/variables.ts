@@ -4,7 +4,7 @@ import { IsthmusError } from '../../contract/errors.ts';
 import { isSlug, newId } from '../../lib/ids.ts';
 import { isMaskable, MINIMUM_MASKABLE_LENGTH } from '../../lib/masking/masker.ts';
 import type { Sealer } from '../../lib/secrets/seal.ts';
-import { parseTemplate } from '../../lib/templates/parse.ts';
+import { parseValue } from '../../lib/templates/parse.ts';
 import { checkMatches, noSuch } from '../store/references.ts';
 import type { Actor } from '../store/base.ts';
 import type { Scope, Variable, VariablePatch } from '../store/projects/variables.ts';
@@ -148,7 +148,7 @@ function checkValue(value: string, sensitive: boolean): void {
     const message = `a sensitive value has at least ${MINIMUM_MASKABLE_LENGTH} characters: shorter ones cannot be masked`;
     throw new IsthmusError('SENSITIVE_TOO_SHORT', message, { field: 'value' });
   }
-  if (!sensitive) parseTemplate(value);
+  if (!sensitive) parseValue(value);
 }
 
 /** The scope of these lists; checks that every entry exists, and that each machine matches the other lists. */

@@ -21,13 +21,22 @@ export type Substitution = Pick<PackageOrder, 'substitute' | 'variables' | 'sens
 
 /** Something to tell about one file of a release, or about a pattern. */
 export interface PackageWarning {
-  readonly kind: 'unresolved' | 'unknown-filter' | 'no-match' | 'not-text' | 'sensitive';
+  readonly kind: Unresolved['kind'] | 'no-match' | 'not-text' | 'binary' | 'sensitive';
   /** Below the package root; empty for a pattern. */
   readonly file: string;
   /** From 1; 0 for the whole file. */
   readonly line: number;
   readonly text: string;
 }
+
+/** How many binary files are named. */
+const MOST_NAMED_FILES = 5;
+
+/** What text in UTF-32 begins with, and where an expression begins in UTF-16. */
+const UTF_32_MARKS = [Buffer.from([0xff, 0xfe, 0, 0]), Buffer.from([0, 0, 0xfe, 0xff])];
+const UTF_16_OPENINGS = ['#\0{\0', '\0#\0{'];
+/** An expression, in any encoding that extends ASCII. */
+const EXPRESSION = /#\{[\w.:[\]| -]+\}/;
 
 /** A configuration file is small; a pattern that matches a larger one is a mistake. */
 const LARGEST_SUBSTITUTED_BYTES = 10 * 1024 * 1024;
@@ -47,16 +56,21 @@ export async function substituteFiles(
     return { pattern, encoding, matcher, matched: false };
   });
   const warnings: PackageWarning[] = [];
+  const binary: string[] = [];
   for (const name of await filesBelow(root)) {
     signal?.throwIfAborted();
     const matching = rules.filter(({ matcher }) => matcher.match(name));
     for (const rule of matching) rule.matched = true;
     const [first] = matching;
-    if (first !== undefined) warnings.push(...(await substituteFile(root, name, first.encoding, order)));
+    if (first === undefined) continue;
+    const told = await substituteFile(root, name, first.encoding, order);
+    if (told === 'binary') binary.push(name);
+    else warnings.push(...told);
   }
   for (const { pattern, matched } of rules) {
     if (!matched) warnings.push({ kind: 'no-match', file: '', line: 0, text: `no file matches ${pattern}` });
   }
+  if (binary.length > 0) warnings.push({ kind: 'binary', file: '', line: 0, text: leftAsBinary(binary) });
   return warnings;
 }
 
@@ -72,13 +86,13 @@ async function substituteFile(
   name: string,
   declared: TextEncoding,
   order: Substitution,
-): Promise<readonly PackageWarning[]> {
+): Promise<readonly PackageWarning[] | 'binary'> {
   const path = join(root, name);
   const { bytes, mode } = await read(path, name);
   const before = decodeFile(bytes, declared);
   if (before === undefined) {
     const text = `is not text in ${declared}: nothing was substituted in it`;
-    return looksLikeText(bytes) ? [{ kind: 'not-text', file: name, line: 0, text }] : [];
+    return looksLikeText(bytes) ? [{ kind: 'not-text', file: name, line: 0, text }] : 'binary';
   }
   const { text, usedNames, unresolved } = substituted(before.text, name, order);
   const warnings = unresolved.map((left) => warningOf(left, name));
@@ -145,18 +159,21 @@ async function replace(path: string, bytes: Buffer, mode: number): Promise<void>
   }
 }
 
-function warningOf({ name, filter, line }: Unresolved, file: string): PackageWarning {
-  return filter === undefined
-    ? { kind: 'unresolved', file, line, text: `#{${name}} has no value and stays as it is` }
-    : {
-        kind: 'unknown-filter',
-        file,
-        line,
-        text: `there is no filter ${filter}: #{${name} | ${filter}} stays as it is`,
-      };
+function warningOf({ kind, text, lines, hasMore }: Unresolved, file: string): PackageWarning {
+  const [line = 0, ...others] = lines;
+  const also = `(also in ${others.length === 1 ? 'line' : 'lines'} ${others.join(', ')}${hasMore ? ' and more' : ''})`;
+  return { kind, file, line, text: others.length === 0 ? text : `${text} ${also}` };
 }
 
-/** Whether somebody may expect substitution in it: a wide pattern also matches pictures. */
+/** Whether somebody may expect substitution in it: a wide pattern also matches pictures, which are told together. */
 function looksLikeText(bytes: Buffer): boolean {
-  return !bytes.includes(0) || bytes.includes('#\0{\0') || bytes.includes('\0#\0{');
+  if (!bytes.includes(0) || UTF_16_OPENINGS.some((opening) => bytes.includes(opening))) return true;
+  if (UTF_32_MARKS.some((mark) => bytes.subarray(0, mark.length).equals(mark))) return true;
+  return EXPRESSION.test(bytes.toString('latin1'));
+}
+
+function leftAsBinary(names: readonly string[]): string {
+  const left = names.length - MOST_NAMED_FILES;
+  const more = left > 0 ? ` and ${left} more` : '';
+  return `nothing was substituted in what is binary: ${names.slice(0, MOST_NAMED_FILES).join(', ')}${more}`;
 }

@@ -36,23 +36,40 @@ async function release(
 
 it('tells what it could not substitute, with file and line, and leaves it as it is', async () => {
   const files = {
-    'a.json': 'x\n#{Missing}\n#{Missing}\n#{Name | Rot13} #{Name}',
+    'a.json': 'x\n#{Missing}\n#{Missing}\n#{Name | Rot13} #{Name}\n#{My Name}\n#{each x in Lsit}#{x}#{/each}',
     'b.json': Buffer.from('#{Name} \xe9', 'latin1'),
     'c.json': Buffer.from('#{Name}', 'utf16le'),
     'd.json': Buffer.from([0, 0xff]),
+    'e.json': Buffer.concat([Buffer.from([0xff, 0xfe, 0, 0]), Buffer.from('#\0\0\0')]),
+    'f.json': Buffer.from('a\0#{Name}'),
+    ...Object.fromEntries(['1', '2', '3', '4', '5', '6'].map((each) => [`g${each}.json`, Buffer.from('\0#{a"')])),
   };
   const { warnings, content } = await release(files, { substitute: rules('*.json', 'conf/*.xml') });
   expect(warnings).toEqual([
-    { kind: 'unresolved', file: 'a.json', line: 2, text: '#{Missing} has no value and stays as it is' },
+    {
+      ...{ kind: 'unresolved', file: 'a.json', line: 2 },
+      text: '#{Missing} has no value and stays as it is (also in line 3)',
+    },
     {
       ...{ kind: 'unknown-filter', file: 'a.json', line: 4 },
       text: 'there is no filter Rot13: #{Name | Rot13} stays as it is',
     },
+    { kind: 'not-expression', file: 'a.json', line: 5, text: 'not an expression: #{My Name}' },
+    {
+      ...{ kind: 'unresolved', file: 'a.json', line: 6 },
+      text: 'Lsit has no value: #{each x in Lsit} stays as it is, with its block',
+    },
     { kind: 'not-text', file: 'b.json', line: 0, text: 'is not text in utf-8: nothing was substituted in it' },
     { kind: 'not-text', file: 'c.json', line: 0, text: 'is not text in utf-8: nothing was substituted in it' },
+    { kind: 'not-text', file: 'e.json', line: 0, text: 'is not text in utf-8: nothing was substituted in it' },
+    { kind: 'not-text', file: 'f.json', line: 0, text: 'is not text in utf-8: nothing was substituted in it' },
     { kind: 'no-match', file: '', line: 0, text: 'no file matches conf/*.xml' },
+    {
+      ...{ kind: 'binary', file: '', line: 0 },
+      text: 'nothing was substituted in what is binary: d.json, g1.json, g2.json, g3.json, g4.json and 2 more',
+    },
   ]);
-  expect(String(await content('a.json'))).toBe('x\n#{Missing}\n#{Missing}\n#{Name | Rot13} Zoë');
+  expect(String(await content('a.json'))).toBe(files['a.json'].replace('#{Name}', 'Zoë'));
   expect(await content('c.json')).toEqual(files['c.json']);
 });
 

@@ -476,6 +476,10 @@ describe('staging and switching', () => {
         ...{ kind: 'sensitive', file: 'config/app.json', line: 0 },
         text: 'took in a sensitive value: only its owner may read it',
       },
+      {
+        ...{ kind: 'not-text', file: 'config/pic.png', line: 0 },
+        text: 'is not text in utf-8: nothing was substituted in it',
+      },
     ]);
     expect(await readFile(join(first.releasePath, 'config/pic.png'))).toEqual(picture);
     expect(await readFile(join(first.releasePath, 'readme.md'), 'utf8')).toBe('#{Name}');

@@ -91,6 +91,8 @@ it.each<[string, NewVariable]>([
   ['VARIABLE_NAME', { name: 'taken-name', value: 'x' }],
   ['VARIABLE_TOO_LARGE', { name: 'A', value: 'x'.repeat(200_000) }],
   ['VARIABLE_SYNTAX', { name: 'A', value: '#{if B}never closed' }],
+  ['VARIABLE_SYNTAX', { name: 'A', value: '#{My Name}' }],
+  ['VARIABLE_SYNTAX', { name: 'A', value: '#{Name | Format "yyyy"}' }],
   ['INVALID_FIELD', { name: 'A', value: 'nul\0' }],
   ['INVALID_FIELD', { name: 'A', value: 'x', environments: ['moon'] }],
   ['INVALID_FIELD', { name: 'A', value: 'x', machines: ['nobody'] }],
