@@ -77,7 +77,8 @@ async function build(
     const { id, version, sha256 } = order;
     const record: ReleaseRecord = {
       ...{ task, id, version, sha256, stamp, files, bytes },
-      warnings: warnings.slice(0, MOST_WARNINGS),
+      // First those of files that became narrower: they are never cut for the sake of others.
+      warnings: warnings.toSorted((a, b) => rank(a) - rank(b)).slice(0, MOST_WARNINGS),
       warningsLeftOut: Math.max(0, warnings.length - MOST_WARNINGS),
     };
     await releases.finishStaging(release, record, mode);
@@ -85,6 +86,10 @@ async function build(
     await releases.clearStaging(release);
     throw translateDiskFull(thrown, 'the unpacked package');
   }
+}
+
+function rank({ kind }: PackageWarning): number {
+  return kind === 'sensitive' ? 0 : 1;
 }
 
 function stampOf({ sha256, format, substitute, variables, fileRules }: PackageOrder, key: Buffer): string {

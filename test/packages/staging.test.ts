@@ -19,7 +19,12 @@ const installation = { project: 'shop', environment: 'prod', step: 'web' };
 const folderOf = (dataDir: string) => join(dataDir, 'applications', 'shop', 'prod', 'web');
 
 /** The order for a package, whose bytes are put into the cache of a data folder that nobody has open. */
-async function cached(dataDir: string, bytes: Buffer, version: string): Promise<PackagePayload__Output> {
+async function cached(
+  dataDir: string,
+  bytes: Buffer,
+  version: string,
+  more: Partial<PackagePayload__Output> = {},
+): Promise<PackagePayload__Output> {
   const blobs = await BlobStore.open(join(dataDir, 'packages'));
   const writer = await blobs.receive();
   await writer.write(bytes);
@@ -30,6 +35,7 @@ async function cached(dataDir: string, bytes: Buffer, version: string): Promise<
     ...{ installation, downloadToken: '', variables: { Name: 'Zoë' }, sensitiveNames: [], sources: [] },
     ...NO_FILE_RULES,
     substitute: [{ pattern: '**/*.ini', encoding: 'utf-8' }],
+    ...more,
   };
 }
 
@@ -96,4 +102,23 @@ it('leaves nothing of an unpacking that was cancelled, and begins anew when it i
   expect(await building()).toEqual([]);
   expect(await readdir(join(folderOf(dataDir), 'releases'))).toEqual([]);
   expect(await packages.stage(order, task)).toMatchObject({ files: 1000 });
+});
+
+it('tells first which files took in a sensitive value, however much else there is to tell', async () => {
+  const dataDir = await tempDir();
+  const missing = Array.from({ length: 35 }, (_, i) => `#{Missing${i}}`).join('\n');
+  const files = [
+    { name: 'a.ini', content: missing },
+    { name: 'b.ini', content: '#{Secret}' },
+  ];
+  const more = { variables: { Secret: 'hunter2' }, sensitiveNames: ['Secret'] };
+  const order = await cached(dataDir, tarGz(files), '1.0', more);
+  const packages = await open(dataDir);
+  const { warnings, warningsLeftOut } = await packages.stage(order, newId());
+  expect(warnings).toHaveLength(30);
+  expect(warnings.slice(0, 2)).toMatchObject([
+    { kind: 'sensitive', file: 'b.ini' },
+    { kind: 'unresolved', file: 'a.ini', line: 1 },
+  ]);
+  expect(warningsLeftOut).toBe(6);
 });
