@@ -35,11 +35,13 @@ export interface TentacleServiceParts {
   readonly openEnvelope: OpenEnvelope;
   readonly health: HealthReporter;
   readonly packages: PackageHandlers;
+  /** Ends the package work of a cancelled ticket. */
+  readonly withdrawPackage: (ticket: string) => void;
 }
 
 /** Registers the Tentacle service on a host. */
 export function addTentacleService(host: GrpcHost<PeerIdentity>, parts: TentacleServiceParts): void {
-  const { engine, openEnvelope, health, packages } = parts;
+  const { engine, openEnvelope, health, packages, withdrawPackage } = parts;
   const start: StartByEnvelope = async (envelope) => {
     const { ticket, task, epoch, expiresAtMs, payload } = openEnvelope(envelope, 'script');
     const status = await engine.start({ ticket, task, epoch, expiresAtMs, payload: decodePayload(payload) });
@@ -49,7 +51,12 @@ export function addTentacleService(host: GrpcHost<PeerIdentity>, parts: Tentacle
     ...packages,
     RunScript: (call) => runScript(call, { engine, start }),
     GetScript: ({ request }) => engine.status(request),
-    CancelScript: ({ request }) => engine.cancel(openEnvelope(request.envelope, 'cancel')),
+    CancelScript: async ({ request }) => {
+      const key = openEnvelope(request.envelope, 'cancel');
+      const status = await engine.cancel(key);
+      withdrawPackage(key.ticket);
+      return status;
+    },
     CompleteScript: ({ request }) => engine.complete(request),
     StreamLogs: (call) => streamLogs(call, engine),
     CheckHealth: () => health.report(),

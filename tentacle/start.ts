@@ -20,6 +20,7 @@ import { packageHandlers } from './packages/handlers.ts';
 import type { TentacleSettings } from './config.ts';
 import { createPackages, type Packages } from './packages/packages.ts';
 import { UsedTickets } from './packages/used-tickets.ts';
+import { Withdrawals } from './packages/withdrawals.ts';
 import { ScriptEngine } from './scripts/engine.ts';
 import { DEFAULT_PATH, INHERITED_NAMES } from './scripts/launch/script-env.ts';
 import { resolveScriptUser, type ScriptUser } from './scripts/launch/script-user.ts';
@@ -79,14 +80,17 @@ async function assemble(config: TentacleConfig, log: Logger, teardown: Teardown)
     runningScripts: () => engine.runningCount,
     certificateNotAfterMs: () => identity.peer().notAfterMs,
   });
+  const withdrawals = new Withdrawals();
   addTentacleService(host, {
     ...{ engine, openEnvelope, health },
     packages: packageHandlers({
       packages,
       usedTickets: new UsedTickets(journal),
+      withdrawals,
       openEnvelope,
       checkEpoch: (task, epoch) => engine.epochs.admit(task, epoch),
     }),
+    withdrawPackage: (ticket) => withdrawals.withdraw(ticket),
   });
   mesh.listen('tentacle', (stream) => host.accept(stream));
   startUpkeep(runtime, { log, teardown, abandonedSources, health: () => health.report() });

@@ -3,38 +3,52 @@
 import { constants, type Stats } from 'node:fs';
 import { lstat, lutimes, lchown, mkdir, open, readdir, readlink, symlink, type FileHandle } from 'node:fs/promises';
 import { IsthmusError } from '../../contract/errors.ts';
-import { errnoOf } from '../../lib/files/disk-space.ts';
 import { pathOf } from './install-path.ts';
+import { withReadable } from './readable.ts';
 
-const SOURCE_FOLDER = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
-const SOURCE_FILE = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 const NEW_FILE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+const NEW_FOLDER = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 const CHUNK_BYTES = 1024 * 1024;
 /** Set-id bits are never given. */
 const PERMISSIONS = 0o777;
+/** How many files of a folder are copied at once: most of the time goes into flushing them. */
+const FILES_AT_ONCE = 8;
+
+export interface CopyOptions {
+  /** The entry of `from` that is not copied. */
+  readonly except: string;
+  /** Once it aborts, copying ends with its reason. */
+  readonly signal: AbortSignal | undefined;
+}
 
 /**
- * Copies what is in the folder `from` into the open folder `to`, except `left`, and gives `to` the owner, mode and times
- * of `from`. Durable when it resolves.
+ * Copies what is in the folder `from` into the open folder `to`, and gives `to` the owner, mode and times of `from`.
+ * Durable when it resolves; once it rejects, nothing more is written.
  */
-export async function copyTree(from: string, to: FileHandle, left: string): Promise<void> {
-  const source = await open(from, SOURCE_FOLDER);
-  try {
-    await copyFolder(source, to, left);
-  } finally {
-    await source.close();
-  }
+export async function copyTree(from: string, to: FileHandle, { except, signal }: CopyOptions): Promise<void> {
+  await withReadable(from, (source, was) => copyFolder({ source, was, to, except: Buffer.from(except), signal }));
 }
 
-async function copyFolder(from: FileHandle, to: FileHandle, left?: string): Promise<void> {
-  for (const entry of await readdir(`${pathOf(from)}/`, { encoding: 'buffer' })) {
-    if (left !== undefined && entry.equals(Buffer.from(left))) continue;
-    await copyEntry(below(from, entry), below(to, entry));
-  }
-  await finish(to, await from.stat());
+interface Copy {
+  readonly source: FileHandle;
+  readonly was: Stats;
+  readonly to: FileHandle;
+  readonly except?: Buffer;
+  readonly signal: AbortSignal | undefined;
 }
 
-async function copyEntry(from: Buffer, to: Buffer): Promise<void> {
+async function copyFolder({ source, was, to, except, signal }: Copy): Promise<void> {
+  const entries = await readdir(`${pathOf(source)}/`, { encoding: 'buffer', withFileTypes: true });
+  const wanted = entries.filter(({ name }) => except === undefined || !name.equals(except));
+  const [folders, others] = [true, false].map((is) => wanted.filter((entry) => entry.isDirectory() === is));
+  const copy = ({ name }: { readonly name: Buffer }) => copyEntry(below(source, name), below(to, name), signal);
+  await eachAtOnce(others!, FILES_AT_ONCE, copy);
+  await eachAtOnce(folders!, 1, copy);
+  await finish(to, was);
+}
+
+async function copyEntry(from: Buffer, to: Buffer, signal: AbortSignal | undefined): Promise<void> {
+  signal?.throwIfAborted();
   const stats = await lstat(from);
   if (stats.isSymbolicLink()) {
     await symlink(await readlink(from, { encoding: 'buffer' }), to);
@@ -42,30 +56,47 @@ async function copyEntry(from: Buffer, to: Buffer): Promise<void> {
     await lutimes(to, stats.atimeMs / 1000, stats.mtimeMs / 1000);
   } else if (stats.isDirectory()) {
     await mkdir(to, { mode: 0o700 });
-    await withOpen(from, SOURCE_FOLDER, (source) =>
-      withOpen(to, SOURCE_FOLDER, (target) => copyFolder(source, target)),
+    await withReadable(from, (source, was) =>
+      withNew(to, NEW_FOLDER, (target) => copyFolder({ source, was, to: target, signal })),
     );
   } else if (stats.isFile()) {
-    await withOpen(from, SOURCE_FILE, (source) => copyFile(source, to));
+    await withReadable(from, (source, was) =>
+      withNew(to, NEW_FILE, (target) => copyFile({ source, was, to: target, signal })),
+    );
   }
   // Sockets and pipes belong to processes, not to a release.
 }
 
-async function copyFile(from: FileHandle, to: Buffer): Promise<void> {
-  const stats = await from.stat();
-  if (!stats.isFile()) throw new IsthmusError('INTERNAL', 'a file of the release was replaced while it was copied');
-  const target = await open(to, NEW_FILE, 0o600);
-  try {
-    const buffer = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, Math.max(stats.size, 1)));
-    for (;;) {
-      const { bytesRead } = await from.read(buffer, 0, buffer.length, null);
-      if (bytesRead === 0) break;
-      await target.writeFile(buffer.subarray(0, bytesRead));
-    }
-    await finish(target, stats);
-  } finally {
-    await target.close();
+async function copyFile({ source, was, to, signal }: Copy): Promise<void> {
+  if (!was.isFile()) throw new IsthmusError('INTERNAL', 'a file of the release was replaced while it was copied');
+  const buffer = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, Math.max(was.size, 1)));
+  for (;;) {
+    signal?.throwIfAborted();
+    const { bytesRead } = await source.read(buffer, 0, buffer.length, null);
+    if (bytesRead === 0) break;
+    await to.writeFile(buffer.subarray(0, bytesRead));
   }
+  await finish(to, was);
+}
+
+/** Does the work for all entries, a few at once. After a failure it begins no more, and rejects once the others end. */
+async function eachAtOnce<Entry>(
+  entries: readonly Entry[],
+  most: number,
+  work: (entry: Entry) => Promise<void>,
+): Promise<void> {
+  const pending = [...entries];
+  const worker = async (): Promise<void> => {
+    for (let entry = pending.shift(); entry !== undefined; entry = pending.shift()) {
+      await work(entry).catch((thrown: unknown) => {
+        pending.length = 0;
+        throw thrown;
+      });
+    }
+  };
+  const ends = await Promise.allSettled(Array.from({ length: most }, worker));
+  const failed = ends.find((end) => end.status === 'rejected');
+  if (failed !== undefined) throw failed.reason;
 }
 
 async function finish(target: FileHandle, { uid, gid, mode, atimeMs, mtimeMs }: Stats): Promise<void> {
@@ -75,15 +106,12 @@ async function finish(target: FileHandle, { uid, gid, mode, atimeMs, mtimeMs }: 
   await target.sync();
 }
 
-async function withOpen(path: Buffer, flags: number, use: (handle: FileHandle) => Promise<void>): Promise<void> {
-  const handle = await open(path, flags).catch((thrown: unknown) => {
-    if (errnoOf(thrown) !== 'ELOOP' && errnoOf(thrown) !== 'ENOTDIR') throw thrown;
-    throw new IsthmusError('INTERNAL', 'a file of the release was replaced by a link while it was copied');
-  });
+async function withNew(path: Buffer, flags: number, use: (target: FileHandle) => Promise<void>): Promise<void> {
+  const target = await open(path, flags, 0o600);
   try {
-    await use(handle);
+    await use(target);
   } finally {
-    await handle.close();
+    await target.close();
   }
 }
 

@@ -12,11 +12,12 @@ import type { OpenEnvelope, PackageHandlers } from '../service.ts';
 import type { AcquireProgress } from './acquire.ts';
 import type { Packages } from './packages.ts';
 import type { PackageTicketKey, UsedTickets } from './used-tickets.ts';
-import { Withdrawals } from './withdrawals.ts';
+import type { Withdrawals } from './withdrawals.ts';
 
 export interface PackageHandlerDeps {
   readonly packages: Packages;
   readonly usedTickets: UsedTickets;
+  readonly withdrawals: Withdrawals;
   readonly openEnvelope: OpenEnvelope;
   /** Throws STALE_EPOCH for a caller that no longer owns the task. */
   readonly checkEpoch: (task: string, epoch: number) => Promise<void>;
@@ -30,26 +31,29 @@ const PROGRESS_EVERY_MS = 250;
 
 /** The package methods of the Tentacle service. */
 export function packageHandlers(deps: PackageHandlerDeps): PackageHandlers {
-  const { packages, usedTickets } = deps;
-  const withdrawals = new Withdrawals();
+  const { packages, usedTickets, withdrawals } = deps;
   return {
     AcquirePackage: async (call) => acquire(deps, await open(deps, call.request, 'acquire'), call),
     StagePackage: async (call, caller) => {
       const { key, payload } = await open(deps, call.request, 'stage');
-      return withdrawals.run(key.ticket, { call, caller }, (signal) =>
+      const stage = (signal: AbortSignal) =>
         usedTickets.once(key, {
           work: () => packages.stage(payload, key.task, signal),
           again: () => packages.status(payload, key.task),
           signal,
-        }),
-      );
+        });
+      return withdrawals.run(key.ticket, stage, { call, caller });
     },
     ActivatePackage: async ({ request }) => {
       const { key, payload } = await open(deps, request, 'activate');
-      return usedTickets.once(key, {
-        work: () => packages.activate(payload, key.task),
-        again: () => packages.status(payload, key.task),
-      });
+      // Only an order to cancel withdraws it: its answer tells what is installed.
+      return withdrawals.run(key.ticket, (signal) =>
+        usedTickets.once(key, {
+          work: () => packages.activate(payload, key.task, signal),
+          again: () => packages.status(payload, key.task),
+          signal,
+        }),
+      );
     },
     SettlePackage: async ({ request }) => {
       const { key, payload } = await open(deps, request, 'settle');

@@ -8,7 +8,7 @@ import { ABSOLUTE_PATH_IN_WORDS, ABSOLUTE_PATH_PATTERN } from '../../contract/pa
 import { errnoOf } from '../../lib/files/disk-space.ts';
 
 /** Linux: opens a folder without read permission, as a handle for paths only. node:fs has no constant for it. */
-const O_PATH = 0o10000000;
+export const O_PATH = 0o10000000;
 const ANY_FOLDER = O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 const PLAIN_PATH = new RegExp(ABSOLUTE_PATH_PATTERN);
 const READABLE_FOLDER = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
@@ -70,14 +70,28 @@ async function enter(above: FileHandle, part: string, { name, isLast, creates }:
   } catch (thrown) {
     const code = errnoOf(thrown);
     if (code === 'ENOENT' && creates) {
-      await mkdir(path, { mode: 0o755 });
-      await chmod(path, 0o755);
+      await create(path, name);
       return open(path, flags);
     }
     if (code === 'ENOENT') throw forbidden(name, 'it does not exist');
     if (code === 'ENOTDIR' || code === 'ELOOP') throw forbidden(name, 'it is a link, or no folder');
+    if (isDenied(thrown)) throw forbidden(name, 'the account of the tentacle may not enter it');
     throw thrown;
   }
+}
+
+async function create(path: string, name: string): Promise<void> {
+  try {
+    await mkdir(path, { mode: 0o755 });
+    await chmod(path, 0o755);
+  } catch (thrown) {
+    throw isDenied(thrown) ? forbidden(name, 'the account of the tentacle may not create it') : thrown;
+  }
+}
+
+/** Whether the account of this process lacks the right. */
+export function isDenied(thrown: unknown): boolean {
+  return errnoOf(thrown) === 'EACCES' || errnoOf(thrown) === 'EPERM';
 }
 
 /** The path of an open folder, which nobody can replace. */
@@ -93,7 +107,8 @@ function withoutSlash(path: string): string {
   return path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path;
 }
 
-function forbidden(path: string, why: string): IsthmusError {
+/** INSTALL_FORBIDDEN for a path, with the reason. */
+export function forbidden(path: string, why: string): IsthmusError {
   return new IsthmusError('INSTALL_FORBIDDEN', `nothing may be installed to ${JSON.stringify(path)}: ${why}`, {
     field: 'installTo',
   });

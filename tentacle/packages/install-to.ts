@@ -10,7 +10,7 @@ import { errnoOf, translateDiskFull } from '../../lib/files/disk-space.ts';
 import { installationName, type Installation } from '../installation.ts';
 import { removeTree } from '../remove-tree.ts';
 import { copyTree } from './copy-tree.ts';
-import { openInstallFolder, overlaps, pathOf, type InstallLimits } from './install-path.ts';
+import { forbidden, isDenied, openInstallFolder, overlaps, pathOf, type InstallLimits } from './install-path.ts';
 import type { Releases } from './releases.ts';
 
 export interface InstallFoldersOptions extends InstallLimits {
@@ -22,6 +22,13 @@ export interface InstallFoldersOptions extends InstallLimits {
 export interface Installed {
   readonly installation: Installation;
   readonly releases: Releases;
+}
+
+/** Where to install, what else is installed on this machine, and what ends it early. */
+interface InstallTarget {
+  readonly path: string;
+  readonly others: readonly Installed[];
+  readonly signal: AbortSignal | undefined;
 }
 
 /** Lies in the folder and says whose it is. */
@@ -38,13 +45,13 @@ export class InstallFolders {
   }
 
   /**
-   * Replaces the content of the folder by a release. When that fails, the last release that succeeded is put back, and
-   * the error says so. INSTALL_FORBIDDEN and INSTALL_IN_USE change nothing. Idempotent.
+   * Replaces the content of the folder by a release. When that fails, also once `signal` aborts, the last release that
+   * succeeded is put back, and the error says so. INSTALL_FORBIDDEN and INSTALL_IN_USE change nothing. Idempotent.
    */
-  async install(own: Installed, release: string, path: string, others: readonly Installed[]): Promise<void> {
+  async install(own: Installed, release: string, { path, others, signal }: InstallTarget): Promise<void> {
     const folder = await this.#claiming.run(() => this.#claim(own, release, path, others));
     try {
-      await fill(folder, own.releases.folderOf(release));
+      await fill(folder, own.releases.folderOf(release), signal);
     } catch (thrown) {
       const error = IsthmusError.from(translateDiskFull(thrown, path));
       const after = await this.#putBack(own, folder, path).catch((again: unknown) => {
@@ -85,6 +92,8 @@ export class InstallFolders {
     const folder = await openInstallFolder(path, this.#options);
     try {
       await this.#assertOurs(installation, folder, path);
+      // Before the marker is written anew: the folder of a release may forbid that.
+      await takeOver(folder, path);
       releases.setClaim({ path, release });
       writeDurably(join(pathOf(folder), MARKER), this.#marker(installation), 0o644);
       return folder;
@@ -103,7 +112,7 @@ export class InstallFolders {
     }
     try {
       const { uid } = await marker.stat();
-      const isOurs = uid === process.getuid!() && (await readFile(marker, 'utf8')) === this.#marker(installation);
+      const isOurs = uid === process.geteuid!() && (await readFile(marker, 'utf8')) === this.#marker(installation);
       if (!isOurs) throw inUse(path, `its ${MARKER} is of another installation`);
     } finally {
       await marker.close();
@@ -117,6 +126,7 @@ export class InstallFolders {
   /** Returns what is there now, in words. */
   async #putBack({ releases }: Installed, folder: FileHandle, path: string): Promise<string> {
     const [last] = await releases.succeeded();
+    await takeOver(folder, path);
     await fill(folder, last === undefined ? undefined : releases.folderOf(last));
     releases.setClaim({ path, release: last ?? '' });
     return last === undefined ? 'the folder is empty' : `${last} is installed again`;
@@ -132,15 +142,23 @@ async function openMarker(folder: FileHandle): Promise<FileHandle | undefined> {
   }
 }
 
-/** Replaces everything in the folder but the marker; meanwhile only this account can write there. */
-async function fill(folder: FileHandle, from: string | undefined): Promise<void> {
-  await folder.chown(process.getuid!(), process.getgid!());
-  await folder.chmod(0o755);
+/** From then on, until the folder is complete, only this account can write there. */
+async function takeOver(folder: FileHandle, path: string): Promise<void> {
+  try {
+    await folder.chown(process.geteuid!(), process.getegid!());
+    await folder.chmod(0o755);
+  } catch (thrown) {
+    throw isDenied(thrown) ? forbidden(path, 'it belongs to another account than that of the tentacle') : thrown;
+  }
+}
+
+/** Replaces everything in a folder that was taken over, but the marker. */
+async function fill(folder: FileHandle, from: string | undefined, signal?: AbortSignal): Promise<void> {
   for (const entry of await readdir(`${pathOf(folder)}/`, { encoding: 'buffer' })) {
     if (entry.equals(Buffer.from(MARKER))) continue;
-    await removeTree(Buffer.concat([Buffer.from(`${pathOf(folder)}/`), entry]));
+    await removeTree(Buffer.concat([Buffer.from(`${pathOf(folder)}/`), entry]), signal);
   }
-  if (from !== undefined) await copyTree(from, folder, MARKER);
+  if (from !== undefined) await copyTree(from, folder, { except: MARKER, signal });
 }
 
 function inUse(path: string, why: string): IsthmusError {

@@ -1,9 +1,10 @@
 // Who owns the files of a release, and who may read them: as the step says, else the account that scripts run as, with
 // the modes of the package.
 import { chmod, lchown, readdir, stat } from 'node:fs/promises';
-import { join, relative } from 'node:path/posix';
+import { join } from 'node:path/posix';
 import { IsthmusError } from '../../contract/errors.ts';
 import { findGroup, findUser } from '../accounts.ts';
+import { withReadable } from './readable.ts';
 
 /** The owner of unpacked files when scripts run as another user. */
 export interface FileOwner {
@@ -31,7 +32,7 @@ export async function ownerOf(
   if (owner !== undefined && user === undefined) throw unknown('owner', owner);
   const gid = group === undefined ? undefined : await findGroup(group);
   if (group !== undefined && gid === undefined) throw unknown('group', group);
-  const agent = { uid: process.getuid!(), gid: process.getgid!() };
+  const agent = { uid: process.geteuid!(), gid: process.getegid!() };
   const found = { uid: (user ?? scripts ?? agent).uid, gid: gid ?? (user ?? scripts ?? agent).gid };
   if (agent.uid === 0) return found;
   const isOwn = found.uid === agent.uid && [agent.gid, ...process.getgroups!()].includes(found.gid);
@@ -60,18 +61,32 @@ export async function applyOwnership(
 ): Promise<number> {
   const rootMode = rules.folderMode ?? 0o755;
   if (owner === undefined && rules.fileMode === undefined && rules.folderMode === undefined) return rootMode;
-  const entries = await readdir(root, { recursive: true, withFileTypes: true });
-  // The deepest first: a folder may become one that the agent itself cannot pass.
-  for (const entry of entries.reverse()) {
-    const path = join(entry.parentPath, entry.name);
-    if (owner !== undefined) await lchown(path, owner.uid, owner.gid);
-    if (entry.isDirectory() && rules.folderMode !== undefined) await chmod(path, rules.folderMode);
-    if (!entry.isFile() || rules.fileMode === undefined) continue;
-    const mode = fileModeOf((await stat(path)).mode, rules.fileMode);
-    await chmod(path, isSecret(relative(root, path)) ? mode & secretMask(rules) : mode);
-  }
+  await applyBelow(root, '', { rules, owner, isSecret });
   if (owner !== undefined) await lchown(root, owner.uid, owner.gid);
   return rootMode;
+}
+
+interface Applied {
+  readonly rules: FileRules;
+  readonly owner: FileOwner | undefined;
+  readonly isSecret: (name: string) => boolean;
+}
+
+/** What is in a folder comes before it: it may become one that the agent itself cannot pass. */
+async function applyBelow(folder: string, name: string, applied: Applied): Promise<void> {
+  const { rules, owner, isSecret } = applied;
+  await withReadable(folder, async () => {
+    for (const entry of await readdir(folder, { withFileTypes: true })) {
+      const path = join(folder, entry.name);
+      const below = join(name, entry.name);
+      if (entry.isDirectory()) await applyBelow(path, below, applied);
+      if (owner !== undefined) await lchown(path, owner.uid, owner.gid);
+      if (entry.isDirectory() && rules.folderMode !== undefined) await chmod(path, rules.folderMode);
+      if (!entry.isFile() || rules.fileMode === undefined) continue;
+      const mode = fileModeOf((await stat(path)).mode, rules.fileMode);
+      await chmod(path, isSecret(below) ? mode & secretMask(rules) : mode);
+    }
+  });
 }
 
 /** A program stays one: whoever may read it may execute it. */

@@ -90,11 +90,16 @@ export class Packages {
     });
   }
 
-  /** Switches `current` to the release that the task has staged, and installs it where the step says. Idempotent. */
-  async activate(payload: PackagePayload__Output, task: string): Promise<PackageStatus__Output> {
+  /**
+   * Installs the release that the task has staged where the step says, and switches `current` to it. Once `signal`
+   * aborts, it stops before the switch, and puts back what was installed. Idempotent.
+   */
+  async activate(payload: PackagePayload__Output, task: string, signal?: AbortSignal): Promise<PackageStatus__Output> {
     const order = readOrder(payload);
     return this.#alone(order.installation, async (releases) => {
-      const release = await activateRelease(releases, order, task, (name) => this.#install(order, releases, name));
+      signal?.throwIfAborted();
+      const install = (name: string) => this.#install(order, releases, name, signal);
+      const release = await activateRelease(releases, order, task, install);
       return this.#status(order.installation, releases, release);
     });
   }
@@ -140,14 +145,21 @@ export class Packages {
     await this.#busy.idle();
   }
 
-  async #install(order: PackageOrder, releases: Releases, release: string): Promise<void> {
-    const { installation, installTo } = order;
+  async #install(
+    { installation, installTo }: PackageOrder,
+    releases: Releases,
+    release: string,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
     const before = (await releases.claim())?.path;
     // First: once the claim is another one, nothing else knows of the folder.
     if (before !== undefined && before !== installTo) await releases.recordLeftFolder(release, before);
     if (installTo === undefined) return releases.dropClaim();
-    const all = (await this.#installations()).map((each) => ({ installation: each, releases: this.#releases(each) }));
-    await this.#installFolders.install({ installation, releases }, release, installTo, all);
+    const others = (await this.#installations()).map((each) => ({
+      installation: each,
+      releases: this.#releases(each),
+    }));
+    await this.#installFolders.install({ installation, releases }, release, { path: installTo, others, signal });
   }
 
   async #revert(installation: Installation, releases: Releases, task: string): Promise<string | undefined> {

@@ -13,6 +13,7 @@ import { compareText } from '../../lib/text/compare.ts';
 import { decodeFile, encodeFile, type DecodedText } from '../../lib/text/encodings.ts';
 import { secretMask } from './ownership.ts';
 import type { PackageOrder } from './payload.ts';
+import { withReadable } from './readable.ts';
 
 const NEW_FILE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
 
@@ -106,18 +107,14 @@ async function substituteFile(
 }
 
 async function read(path: string, name: string): Promise<{ readonly bytes: Buffer; readonly mode: Stats['mode'] }> {
-  const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
-  try {
-    const { size, mode } = await file.stat();
+  return withReadable(path, async (file, { size, mode }) => {
     if (size > LARGEST_SUBSTITUTED_BYTES) {
       throw new IsthmusError('INVALID_FIELD', `${name} is too large to substitute variables in`, {
         field: 'substituteIn',
       });
     }
     return { bytes: await file.readFile(), mode: mode & 0o777 };
-  } finally {
-    await file.close();
-  }
+  });
 }
 
 /** The answer of `substitute`; its error names the file. */

@@ -15,10 +15,11 @@ function called(deadlineMs = Date.now() + MINUTE_MS) {
 function held(withdrawals: Withdrawals, { of }: ReturnType<typeof called>) {
   const { promise, resolve } = Promise.withResolvers<void>();
   let given: AbortSignal | undefined;
-  const run = withdrawals.run('ticket', of, (signal) => {
+  const work = (signal: AbortSignal) => {
     given = signal;
     return promise;
-  });
+  };
+  const run = withdrawals.run('ticket', work, of);
   return { end: () => (resolve(), run), signal: given! };
 }
 
@@ -26,6 +27,16 @@ it('aborts the work of a call that is cancelled', async () => {
   const first = called();
   const { signal, end } = held(new Withdrawals(), first);
   first.call.emit('cancelled');
+  expect(signal.reason).toMatchObject({ code: 'CANCELLED' });
+  await end();
+});
+
+it('aborts the work of a ticket that is withdrawn, and of no other', async () => {
+  const withdrawals = new Withdrawals();
+  const { signal, end } = held(withdrawals, called());
+  withdrawals.withdraw('another');
+  expect(signal.aborted).toBe(false);
+  withdrawals.withdraw('ticket');
   expect(signal.reason).toMatchObject({ code: 'CANCELLED' });
   await end();
 });

@@ -20,6 +20,7 @@ import { tarGz } from '../packages/craft.ts';
 import { startOrigin, type Origin } from '../packages/origin.ts';
 import { createTestMesh, type TestMesh } from '../support/identities.ts';
 import { startNode } from '../support/mesh.ts';
+import { tempDir } from '../support/temp.ts';
 import { waitFor } from '../support/wait.ts';
 
 const types = loadDefinitions('isthmus/tentacle/v1/tentacle.proto').isthmus.tentacle.v1;
@@ -34,6 +35,8 @@ interface Field {
   readonly authority: TestMesh;
   readonly signer: Signer;
   readonly folder: string;
+  /** Where its settings allow to install. */
+  readonly installRoot: string;
   readonly client: GrpcClient<TentacleClient>;
   restart(): Promise<void>;
   /** Everything that a replay could change. */
@@ -44,7 +47,11 @@ async function field(): Promise<Field> {
   const authority = await createTestMesh();
   const server = await startNode(authority, 'server-1', 'server');
   const { dataDir } = await authority.node('machine-1', 'tentacle');
-  const config = { dataDir, parents: [{ node: 'server-1', address: server.mesh.address! }], feedLoopback: true };
+  const installRoot = await tempDir();
+  const config = {
+    ...{ dataDir, installRoots: [installRoot], feedLoopback: true },
+    parents: [{ node: 'server-1', address: server.mesh.address! }],
+  };
   let tentacle = await start(config, { log: silentLogger() });
   onTestFinished(() => tentacle.stop());
   const linked = (): boolean => server.mesh.links().some(({ peer, up }) => peer === 'machine-1' && up);
@@ -59,6 +66,7 @@ async function field(): Promise<Field> {
     authority,
     signer: createSigner(authority.authority, 'server-1'),
     folder,
+    installRoot,
     client,
     async restart() {
       await tentacle.stop();
@@ -76,13 +84,20 @@ async function field(): Promise<Field> {
   };
 }
 
-function record({ signer }: Field, origin: Origin, bytes: Buffer, version: string, task = newId()): Recorded {
+function record(
+  { signer }: Field,
+  origin: Origin,
+  bytes: Buffer,
+  version: string,
+  { task = newId(), installTo = '' } = {},
+): Recorded {
   const sha256 = createHash('sha256').update(bytes).digest('hex');
   const payload: PackagePayload = {
     package: { id: 'web', version, sha256, sizeBytes: bytes.length, format: 'tar.gz' },
     installation,
     sources: [{ node: origin.node, url: origin.url }],
     downloadToken: 'p',
+    installTo,
   };
   const envelope = (kind: Action): Envelope =>
     signer.signEnvelope({
@@ -153,9 +168,9 @@ it('answers a lost answer again, also a failure, and never more', async () => {
   const at = await field();
   const origin = await startOrigin(at.authority, 'near', app('1'));
   const task = newId();
-  const recorded = record(at, origin, app('1'), '1.0.0', task);
+  const recorded = record(at, origin, app('1'), '1.0.0', { task });
   const notStaged = { code: 'PACKAGE_NOT_STAGED' };
-  const tooEarly = record(at, origin, app('1'), '1.0.0', task);
+  const tooEarly = record(at, origin, app('1'), '1.0.0', { task });
   await expect(send(at, tooEarly, 'activate')).rejects.toMatchObject(notStaged);
   expect(await send(at, recorded, 'acquire')).toMatchObject({ done: true, cached: false });
   expect(await send(at, recorded, 'acquire')).toMatchObject({ done: true, cached: true });
@@ -186,6 +201,38 @@ async function staging(at: Field) {
   return { recorded, withdraw, answer, left, releases: () => readdir(join(at.folder, 'releases')) };
 }
 
+/** Cancels the ticket of an order. */
+async function cancel(at: Field, { body }: Envelope): Promise<void> {
+  const { ticket, task } = messageCodec(types.EnvelopeBody).decode(body as Buffer);
+  const envelope = at.signer.signEnvelope({
+    ...{ tentacle: 'machine-1', ticket, task, epoch: 1, kind: 'cancel' },
+    ...{ expiresAtMs: Date.now(), payload: Buffer.alloc(0) },
+  });
+  await at.client.unary((c, o, done) => c.cancelScript({ envelope }, o, done), { deadlineMs: 20_000 });
+}
+
+it('stops an activation whose ticket is cancelled, puts back what was installed, and says so', async () => {
+  const at = await field();
+  const installTo = join(at.installRoot, 'web');
+  const deployed = async (version: string, bytes: Buffer) =>
+    record(at, await startOrigin(at.authority, `near-${version[0]}`, bytes), bytes, version, { installTo });
+  await deploy(at, await deployed('1.0.0', app('1')));
+  const before = await readlink(join(at.folder, 'current'));
+  const many = Array.from({ length: 1000 }, (_, i) => ({ name: `d${i % 20}/f${i}`, content: 'x' }));
+  const recorded = await deployed('2.0.0', tarGz(many));
+  for (const action of ['acquire', 'stage'] as const) await send(at, recorded, action);
+  const answer = send(at, recorded, 'activate');
+  await waitFor(async () => (await readdir(installTo)).includes('d0'), { what: 'the first files' });
+  await cancel(at, recorded.activate);
+  await expect(answer).rejects.toMatchObject({
+    code: 'CANCELLED',
+    message: expect.stringMatching(/1\.0\.0-.* is installed again/) as string,
+  });
+  expect((await readdir(installTo)).sort()).toEqual(['.isthmus-installation', 'app.js']);
+  expect(await readlink(join(at.folder, 'current'))).toBe(before);
+  await expect(send(at, recorded, 'activate')).rejects.toMatchObject({ code: 'TICKET_ALREADY_USED' });
+});
+
 it('stops unpacking when the server withdraws the order, removes what it left, and takes the order again', async () => {
   const at = await field();
   const { recorded, withdraw, answer, left, releases } = await staging(at);
@@ -202,13 +249,7 @@ it('carries out no order whose ticket the server has cancelled, before and after
   withdraw.abort();
   await expect(answer).rejects.toMatchObject({ code: 'CANCELLED' });
   await waitFor(async () => (await left()).length === 0, { what: 'an empty folder' });
-  const { body } = recorded.stage;
-  const { ticket, task } = messageCodec(types.EnvelopeBody).decode(body as Buffer);
-  const envelope = at.signer.signEnvelope({
-    ...{ tentacle: 'machine-1', ticket, task, epoch: 1, kind: 'cancel' },
-    ...{ expiresAtMs: Date.now(), payload: Buffer.alloc(0) },
-  });
-  await at.client.unary((c, o, done) => c.cancelScript({ envelope }, o, done), { deadlineMs: 20_000 });
+  await cancel(at, recorded.stage);
   const before = await at.state();
   for (const round of ['before', 'after'] as const) {
     if (round === 'after') await at.restart();

@@ -29,6 +29,58 @@ export const packagesMutants: Mutants = {
       test: ['pulling through', 'asks a slow origin once for eight targets, and lets them follow'],
     },
   },
+  'activation-not-stopped': {
+    file: 'tentacle/service.ts',
+    find: 'withdrawPackage(key.ticket);',
+    replace: '',
+    red: {
+      file: 'test/attacks/replayed-orders.test.ts',
+      test: ['stops an activation whose ticket is cancelled, puts back what was installed, and says so'],
+    },
+  },
+  'activation-cancel-unsent': {
+    file: 'server/tasks/execution/package-ticket.ts',
+    find: 'whenAborted(context.finish, cancel)',
+    replace: 'whenAborted(context.halt, cancel)',
+    red: {
+      file: 'test/tasks/settling.test.ts',
+      test: ['has the machine stop an activation at a cancel, and says what is installed there'],
+    },
+  },
+  'modes-hold-up-the-copy': {
+    file: 'tentacle/packages/readable.ts',
+    find: 'const isDenied = was.uid === process.geteuid!() &&',
+    replace: 'const isDenied = was.uid === -1 &&',
+    red: {
+      file: 'test/packages/install-to.test.ts',
+      test: [
+        'modes that hold up their owner, where the agent is not root',
+        'are no hindrance to substitution and to the copy, and come last, as they are in the package',
+      ],
+    },
+  },
+  'sensitive-warnings-cut': {
+    file: 'tentacle/packages/stage.ts',
+    find: "kind === 'sensitive' ? 0 : 1",
+    replace: "kind === 'sensitive' ? 1 : 1",
+    red: {
+      file: 'test/packages/staging.test.ts',
+      test: ['tells first which files took in a sensitive value, however much else there is to tell'],
+    },
+  },
+  'marker-before-taking-over': {
+    file: 'tentacle/packages/install-to.ts',
+    find: `may forbid that.
+      await takeOver(folder, path);`,
+    replace: '',
+    red: {
+      file: 'test/packages/install-to.test.ts',
+      test: [
+        'modes that hold up their owner, where the agent is not root',
+        'let the next release be installed after one whose folders are read-only',
+      ],
+    },
+  },
   'installs-over-others': {
     file: 'tentacle/packages/install-to.ts',
     find: 'if (!isOurs) throw inUse(',

@@ -2,9 +2,10 @@
 // folders beside the data folder, which are never taken from somebody else.
 import { createHash } from 'node:crypto';
 import { execFileSync } from 'node:child_process';
-import { chmod, lstat, mkdir, readdir, readFile, readlink, stat, symlink, writeFile } from 'node:fs/promises';
+import { chmod, chown, lstat, mkdir, readdir, readFile, readlink, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { IsthmusError } from '../../contract/errors.ts';
 import { newId } from '../../lib/ids.ts';
 import { silentLogger } from '../../lib/telemetry/log.ts';
 import { connectSource } from '../../node/sources/connect.ts';
@@ -15,6 +16,7 @@ import { lacks } from '../support/needs.ts';
 import { noMesh } from '../support/no-mesh.ts';
 import { smallDisk } from '../support/small-disk.ts';
 import { tempDir } from '../support/temp.ts';
+import { waitFor } from '../support/wait.ts';
 import { tarGz, type TarEntry } from './craft.ts';
 import { NO_FILE_RULES, NOWHERE_ELSE } from './orders.ts';
 import { startOrigin } from './origin.ts';
@@ -38,7 +40,12 @@ interface Machine {
   readonly dataDir: string;
   readonly root: string;
   /** Begins a deployment of a release that has a file `version`, and these; returns what carries out its actions. */
-  begin(major: number, more?: More, entries?: TarEntry[]): Promise<(action: Action, more?: More) => Promise<string>>;
+  begin(
+    major: number,
+    more?: More,
+    entries?: TarEntry[],
+    withdrawn?: AbortSignal,
+  ): Promise<(action: Action, more?: More) => Promise<string>>;
   /** All of it. */
   deploy(major: number, more?: More, entries?: TarEntry[]): Promise<void>;
 }
@@ -54,7 +61,7 @@ async function machine(given: { readonly root?: string; readonly dataDir?: strin
     connect: (source, signal) => connectSource(source, access, signal),
   });
   onTestFinished(() => packages.stop());
-  const begin: Machine['begin'] = async (major, more = {}, entries = []) => {
+  const begin: Machine['begin'] = async (major, more = {}, entries = [], withdrawn) => {
     const bytes = tarGz([{ name: 'version', content: `${major}.0.0` }, ...entries]);
     const { node, url } = await startOrigin(mesh, 'near', bytes);
     const sha256 = createHash('sha256').update(bytes).digest('hex');
@@ -66,7 +73,7 @@ async function machine(given: { readonly root?: string; readonly dataDir?: strin
     };
     await packages.acquire(order, () => undefined, new AbortController().signal);
     const task = newId();
-    return async (action, last = {}) => (await packages[action]({ ...order, ...last }, task)).releasePath;
+    return async (action, last = {}) => (await packages[action]({ ...order, ...last }, task, withdrawn)).releasePath;
   };
   return {
     ...{ dataDir, root, begin },
@@ -145,6 +152,74 @@ describe('what is deployed', () => {
       await expect(run('stage')).rejects.toMatchObject({ code: 'ACCOUNT_UNKNOWN', field: Object.keys(more)[0] });
     }
     expect(await readdir(join(at.dataDir, 'applications', 'shop', 'prod', 'web', 'releases'))).toEqual([]);
+  });
+});
+
+/** A data folder and an install root of the account that the test goes on as: not root's, whom no mode holds up. */
+async function unprivileged(): Promise<{ readonly root: string; readonly dataDir: string }> {
+  const folders = { root: await tempDir(), dataDir: await tempDir() };
+  for (const path of Object.values(folders)) await chown(path, NOBODY, NOBODY);
+  process.seteuid!(NOBODY);
+  onTestFinished(() => process.seteuid!(0));
+  return folders;
+}
+
+describe.skipIf(lacks('linux', 'root'))('modes that hold up their owner, where the agent is not root', () => {
+  it('let the next release be installed after one whose folders are read-only', async () => {
+    const at = await machine(await unprivileged());
+    const more = { installTo: join(at.root, 'web'), folderMode: 0o555 };
+    for (const major of [1, 1, 2]) {
+      await at.deploy(major, more, [{ name: 'conf/app.ini', content: 'x' }]);
+      expect([await versionIn(more.installTo), await modeOf(more.installTo)]).toEqual([`${major}.0.0`, '555']);
+    }
+    const run = await at.begin(3, more);
+    for (const action of ['stage', 'activate'] as const) await run(action);
+    await run('settle', { revert: true });
+    expect([await versionIn(more.installTo), await modeOf(more.installTo)]).toEqual(['2.0.0', '555']);
+  });
+
+  it.each<[string, More]>([
+    ['as they are in the package', {}],
+    ['as the step says', { fileMode: 0o640 }],
+  ])('are no hindrance to substitution and to the copy, and come last, %s', async (_, rules) => {
+    const at = await machine(await unprivileged());
+    const installTo = join(at.root, 'web');
+    const entries: TarEntry[] = [
+      { name: 'hidden/', type: '5', mode: 0o300 },
+      { name: 'hidden/app.ini', content: 'name=#{Name}', mode: 0o200 },
+      { name: 'hidden/plain.ini', content: 'plain', mode: 0o000 },
+      { name: 'closed/', type: '5', mode: 0o000 },
+      { name: 'closed/file', content: 'x', mode: 0o644 },
+    ];
+    const substitute = [{ pattern: '**/*.ini', encoding: 'utf-8' }];
+    await at.deploy(1, { installTo, substitute, variables: { Name: 'Zoë' }, ...rules }, entries);
+    process.seteuid!(0);
+    const found: unknown[] = [];
+    for (const folder of [currentOf(at), installTo]) {
+      expect(await readFile(join(folder, 'hidden/app.ini'), 'utf8')).toBe('name=Zoë');
+      const names = ['hidden', 'hidden/app.ini', 'hidden/plain.ini', 'closed', 'closed/file'];
+      found.push(await Promise.all(names.map((name) => modeOf(join(folder, name)))));
+    }
+    const files = 'fileMode' in rules ? ['640', '640', '640'] : ['200', '0', '644'];
+    const expected = ['300', files[0], files[1], '0', files[2]];
+    expect(found).toEqual([expected, expected]);
+  });
+
+  it.each([
+    ['another account has', 0o755],
+    ['another account has, and that it may not read', 0o700],
+  ])('leave a folder alone that %s', async (_, mode) => {
+    const at = await machine(await unprivileged());
+    process.seteuid!(0);
+    const installTo = join(at.root, 'web');
+    await mkdir(installTo, { mode });
+    process.seteuid!(NOBODY);
+    for (const path of [installTo, join(installTo, 'below')]) {
+      const run = await at.begin(1, { installTo: path });
+      await run('stage');
+      await expect(run('activate')).rejects.toMatchObject({ code: 'INSTALL_FORBIDDEN', field: 'installTo' });
+      await run('settle', { revert: true });
+    }
   });
 });
 
@@ -277,6 +352,27 @@ describe('installTo', () => {
     const staged = await at.begin(3, { installTo });
     await staged('stage');
     await staged('settle', { revert: true });
+    expect([await versionIn(installTo), await versionIn(currentOf(at))]).toEqual(['1.0.0', '1.0.0']);
+  });
+
+  it('is put back when the order is withdrawn while it is copied, and nothing is switched', async () => {
+    const at = await machine();
+    const installTo = join(at.root, 'web');
+    await at.deploy(1, { installTo });
+    const many = Array.from({ length: 600 }, (_, i) => ({ name: `d${i % 20}/f${i}`, content: 'x' }));
+    const withdrawal = new AbortController();
+    const run = await at.begin(2, { installTo }, many, withdrawal.signal);
+    await run('stage');
+    const activating = run('activate');
+    await waitFor(async () => (await readdir(installTo)).includes('d0'), { what: 'the first files' });
+    withdrawal.abort(new IsthmusError('CANCELLED', 'withdrawn'));
+    await expect(activating).rejects.toMatchObject({
+      code: 'CANCELLED',
+      message: expect.stringMatching(/^\/.*\/web: withdrawn; 1\.0\.0-.* is installed again$/) as string,
+    });
+    expect((await readdir(installTo)).sort()).toEqual(['.isthmus-installation', 'version']);
+    expect([await versionIn(installTo), await versionIn(currentOf(at))]).toEqual(['1.0.0', '1.0.0']);
+    await run('settle', { revert: true });
     expect([await versionIn(installTo), await versionIn(currentOf(at))]).toEqual(['1.0.0', '1.0.0']);
   });
 

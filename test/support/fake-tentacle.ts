@@ -2,7 +2,7 @@
 // connections, answers for other tickets. It starts nothing; a script is a few words of its own:
 //   say TEXT (with $NAMES of its env) · many N (lines "line 1".."line N") · hold (until `proceed`) · exit N
 // As the real one it starts a ticket once, keeps the highest epoch per task, and forgets lines once acknowledged.
-import { once } from 'node:events';
+import { EventEmitter, once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import type { ServerDuplexStream } from '@grpc/grpc-js';
 import { IsthmusError } from '../../contract/errors.ts';
@@ -163,6 +163,9 @@ export class FakeTentacle {
   ignoredConnections = 0;
   /** Calls for these actions are taken and never answered. */
   readonly stalls = new Set<'acquire' | 'stage' | 'activate' | 'settle' | 'script' | 'health'>();
+  /** A stalled activation ends with CANCELLED and this text once its ticket is cancelled. */
+  putsBack: string | undefined;
+  readonly #withdrawals = new EventEmitter();
   /** Calls that it has not answered. */
   stalled = 0;
   /** Fails acquisitions with this code. */
@@ -247,6 +250,7 @@ export class FakeTentacle {
       CancelScript: ({ request }) => {
         const { ticket } = this.#accept(request.envelope);
         this.cancels.push(ticket);
+        this.#withdrawals.emit(ticket);
         if (!this.scripts.has(ticket) && this.consumesUnknown) {
           this.#consumed.add(ticket);
           return { ticket, phase: 'COMPLETED', errorCode: 'CANCELLED' };
@@ -296,8 +300,13 @@ export class FakeTentacle {
   }
 
   async #package(action: 'stage' | 'activate' | 'settle', envelope: Envelope__Output | null) {
-    const payload: PackagePayload__Output = packagePayloads.decode(this.#accept(envelope).payload);
-    if (this.#stalls(action)) await forever;
+    const { ticket, payload: bytes } = this.#accept(envelope);
+    const payload: PackagePayload__Output = packagePayloads.decode(bytes);
+    if (this.#stalls(action)) {
+      if (action !== 'activate' || this.putsBack === undefined) await forever;
+      await once(this.#withdrawals, ticket);
+      throw new IsthmusError('CANCELLED', this.putsBack!);
+    }
     const { installTo, revert } = payload;
     const how = revert ? ' (revert)' : installTo === '' ? '' : ` to ${installTo}`;
     this.packageCalls.push(`${action} ${payload.package?.id} ${payload.package?.version}${how}`);

@@ -14,7 +14,7 @@ const webStep = { name: 'web', kind: 'package', targetRoles: ['web'], package: {
 const script = (body: string) => ({ interpreter: 'bash', body });
 
 /** Creates a project of one package step with a release, and deploys it; returns the task's id. */
-async function deploy(h: Harness, more: object): Promise<string> {
+async function deploy(h: Harness, more: object, deadlineS?: number): Promise<string> {
   const deployment = await h.store.transaction(async (tx) => {
     await tx.packages.insert({
       ...{ id: 'shop.web', idKey: 'shop.web', version: '1.0.0', versionKey: '1.0.0' },
@@ -22,7 +22,7 @@ async function deploy(h: Harness, more: object): Promise<string> {
     });
     await createProject(tx, h.steps, { id: 'shop', steps: [{ ...webStep, ...more }] }, actor);
     await createRelease(tx, h.steps, 'shop', { version: '1.0.0' }, actor);
-    return submitDeployment(tx, h, { project: 'shop', release: '1.0.0', environment: 'prod' }, actor);
+    return submitDeployment(tx, h, { project: 'shop', release: '1.0.0', environment: 'prod', deadlineS }, actor);
   });
   return deployment.id;
 }
@@ -76,6 +76,28 @@ it.each<[string, 'failed' | 'cancelled', string | undefined, string | undefined]
   expect(fake.packageCalls.slice(2)).toEqual(preDeploy === undefined ? activated : []);
   const settled = (await h.store.tickets.byTask(id)).find(({ action }) => action === 'settle');
   expect(settled?.state).toBe(preDeploy === undefined ? 'succeeded' : 'skipped');
+});
+
+it.each([
+  ['cancel', 'cancelled', 'CANCELLED'],
+  ['deadline', 'timed_out', 'TASK_DEADLINE'],
+])('has the machine stop an activation at a %s, and says what is installed there', async (reason, end, code) => {
+  const h = await startHarness();
+  const fake = await h.machine('web-1', { roles: ['web'] });
+  fake.stalls.add('activate');
+  fake.putsBack = '/srv/web: stopped; 0.9.0 is installed again';
+  const id = await deploy(h, { installTo: '/srv/web' }, reason === 'deadline' ? 3 : undefined);
+  await waitFor(() => fake.stalled > 0);
+  if (reason === 'cancel') await h.store.transaction((tx) => cancelTask(tx, id, actor));
+  expect((await h.ended(id)).state).toBe(end);
+  const tickets = await h.store.tickets.byTask(id);
+  const activate = tickets.find(({ action }) => action === 'activate')!;
+  expect(activate).toMatchObject({ state: end, errorCode: code });
+  expect(tickets.find(({ action }) => action === 'settle')).toMatchObject({ state: 'succeeded' });
+  expect(fake.packageCalls.at(-1)).toBe('settle shop.web 1.0.0 (revert)');
+  expect(fake.cancels[0]).toBe(activate.id);
+  const said = (await h.store.taskEvents.stream(id, 0, 100)).map((entry) => ('text' in entry ? entry.text : ''));
+  expect(said).toContain(`web-1: not activated: ${fake.putsBack}`);
 });
 
 it.each(['at once', 'once it is back'])(

@@ -12,7 +12,7 @@ import type { Ticket } from '../../store/tasks/tickets.ts';
 import type { StoreTransaction } from '../../store/store.ts';
 import { truncate } from './truncate.ts';
 import { endTicket, envelopeOf, markSent, reachExecutor, type MachineRun } from './machine-run.ts';
-import { denialEnd, unansweredEnd, type TicketEnding } from './ticket-end.ts';
+import { cutShortEnd, denialEnd, unansweredEnd, type TicketEnding } from './ticket-end.ts';
 import { hasEnded } from '../outcome.ts';
 
 export type PackageAction = 'acquire' | 'stage' | 'activate' | 'settle';
@@ -56,7 +56,7 @@ export async function runPackageTicket(run: MachineRun, ticket: Ticket, work: Pa
   let current = ticket;
   const over = new AbortController();
   const { cancelLimitMs } = deps.tunables;
-  // Fetching and staging change nothing that runs, so they end at once; the rest is worth a while to know.
+  // Fetching and staging change nothing that runs, so nobody waits for their end; the rest is worth a while to know.
   const isHarmless = work.action === 'acquire' || work.action === 'stage';
   const cut = isHarmless ? context.finish : later(context.finish, cancelLimitMs, over.signal);
   // What the step has done is settled even when its task has been cut short.
@@ -65,8 +65,8 @@ export async function runPackageTicket(run: MachineRun, ticket: Ticket, work: Pa
   const succeeded = (detail: object, also: PackageWork['onSucceeded']) =>
     endTicket(context, ticket.id, { state: 'succeeded', detail, completedAt: Date.now() }, also);
   // Any other end is told, so that a recorded order is worth nothing from then on.
-  const unsuccessful = async (ending: TicketEnding): Promise<Ticket> => {
-    const ended = await endTicket(context, ticket.id, ending);
+  const unsuccessful = async (ending: TicketEnding, also?: PackageWork['onSucceeded']): Promise<Ticket> => {
+    const ended = await endTicket(context, ticket.id, ending, also);
     if (ended.startedAt !== null) deps.completionReporter.add(ended, context.fence, Promise.resolve(false));
     return ended;
   };
@@ -79,11 +79,17 @@ export async function runPackageTicket(run: MachineRun, ticket: Ticket, work: Pa
       async (client) => {
         current = await markSent(run, current);
         if (work.action === 'acquire') return acquire(run, client, current, work);
+        if (work.action === 'activate') return activate(run, client, current, work, cut);
         return switchTo(run, client, current, { ...work, action: work.action }, cut);
       },
     );
     if (reached.kind === 'gaveUp') return await unsuccessful(unansweredEnd(run, current, reached.lastError));
     const detail = reached.value;
+    if (detail instanceof Withdrawn) {
+      const { error } = detail;
+      const tell = (tx: StoreTransaction) => warner(tx, run, ticket)(`not activated: ${error.message}`);
+      return await unsuccessful(cutShortEnd(context, error), tell);
+    }
     return await succeeded(detail, async (tx) => {
       await work.onSucceeded?.(tx);
       if (!('warnings' in detail)) return;
@@ -131,16 +137,17 @@ async function acquire(
   throw new IsthmusError('UNREACHABLE', 'the download ended without a result', { hop: executor });
 }
 
-type Tell = (text: string, data?: object) => Promise<unknown>;
+type Tell = (text: string, data?: object) => Promise<void>;
 
 /** Appends warnings to the task's stream. */
 function warner(tx: StoreTransaction, { context, target: machine }: MachineRun, { id: ticket }: Ticket): Tell {
-  return (text, data) =>
-    tx.taskEvents.append(
+  return async (text, data) => {
+    await tx.taskEvents.append(
       context.task.id,
       { level: 'warning', at: Date.now(), machine, ticket, text: `${machine}: ${text}`, data },
       context.fence.epoch,
     );
+  };
 }
 
 /** Where files of an earlier release lie that nobody removes. */
@@ -194,6 +201,55 @@ async function switchTo(
     signal: AbortSignal.any([run.context.halt, cut]),
   });
   return truncate(status);
+}
+
+/** The machine has stopped an activation because its task was cut short; the error says what is installed there now. */
+class Withdrawn {
+  readonly error: IsthmusError;
+
+  constructor(error: IsthmusError) {
+    this.error = error;
+  }
+}
+
+/** Answers for a ticket that was cancelled, before its work and meanwhile. */
+const WITHDRAWN: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['CANCELLED', 'TICKET_ALREADY_USED']);
+
+/** Activates. Once the task is cut short, its ticket is cancelled at the machine, whose answer tells how far it came. */
+async function activate(
+  run: MachineRun,
+  client: GrpcClient<TentacleClient>,
+  ticket: Ticket,
+  work: PackageWork,
+  cut: AbortSignal,
+): Promise<PackageStatus__Output | Withdrawn> {
+  const { context, deps } = run;
+  const answered = new AbortController();
+  const cancelling: Promise<unknown>[] = [];
+  const cancel = (): void => {
+    const payload = { reason: context.finishReason ?? 'cancel' };
+    const envelope = envelopeOf(run, ticket, { kind: 'cancel', payload });
+    const cancelled = client.unary((c, o, done) => c.cancelScript({ envelope }, o, done), {
+      deadlineMs: deps.tunables.callDeadlineMs,
+      signal: AbortSignal.any([context.halt, answered.signal]),
+    });
+    // The answer of the activation itself, or the limit, decides.
+    cancelling.push(cancelled.catch(() => undefined));
+  };
+  const unsubscribe = whenAborted(context.finish, cancel);
+  try {
+    return await switchTo(run, client, ticket, { ...work, action: 'activate' }, cut);
+  } catch (thrown) {
+    const isAnswer = context.finish.aborted && !cut.aborted && !context.halt.aborted;
+    // An error with a cause is of the transport, and no answer.
+    const error = isAnswer && thrown instanceof IsthmusError && thrown.cause === undefined ? thrown : undefined;
+    if (error !== undefined && WITHDRAWN.has(error.code)) return new Withdrawn(error);
+    throw thrown;
+  } finally {
+    unsubscribe();
+    answered.abort();
+    await Promise.all(cancelling);
+  }
 }
 
 const METHODS = { stage: 'stagePackage', activate: 'activatePackage', settle: 'settlePackage' } as const;

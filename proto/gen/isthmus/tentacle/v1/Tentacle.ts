@@ -43,16 +43,18 @@ export interface TentacleClient extends grpc.Client {
   activatePackage(argument: _isthmus_tentacle_v1_EnvelopeRequest, callback: grpc.requestCallback<_isthmus_tentacle_v1_PackageStatus__Output>): grpc.ClientUnaryCall;
   
   /**
-   * Kills the whole process group. Idempotent. An unknown ticket is consumed: a later start of it is rejected, as is a
-   * later order for a package.
+   * Kills the whole process group, or stops an order for a package up to its switch: that one's own answer is CANCELLED
+   * and tells what is installed. Idempotent. An unknown ticket is consumed: a later start of it is rejected, as is a later
+   * order for a package.
    */
   CancelScript(argument: _isthmus_tentacle_v1_CancelScriptRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_isthmus_tentacle_v1_ScriptStatus__Output>): grpc.ClientUnaryCall;
   CancelScript(argument: _isthmus_tentacle_v1_CancelScriptRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_isthmus_tentacle_v1_ScriptStatus__Output>): grpc.ClientUnaryCall;
   CancelScript(argument: _isthmus_tentacle_v1_CancelScriptRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_isthmus_tentacle_v1_ScriptStatus__Output>): grpc.ClientUnaryCall;
   CancelScript(argument: _isthmus_tentacle_v1_CancelScriptRequest, callback: grpc.requestCallback<_isthmus_tentacle_v1_ScriptStatus__Output>): grpc.ClientUnaryCall;
   /**
-   * Kills the whole process group. Idempotent. An unknown ticket is consumed: a later start of it is rejected, as is a
-   * later order for a package.
+   * Kills the whole process group, or stops an order for a package up to its switch: that one's own answer is CANCELLED
+   * and tells what is installed. Idempotent. An unknown ticket is consumed: a later start of it is rejected, as is a later
+   * order for a package.
    */
   cancelScript(argument: _isthmus_tentacle_v1_CancelScriptRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_isthmus_tentacle_v1_ScriptStatus__Output>): grpc.ClientUnaryCall;
   cancelScript(argument: _isthmus_tentacle_v1_CancelScriptRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_isthmus_tentacle_v1_ScriptStatus__Output>): grpc.ClientUnaryCall;
@@ -171,8 +173,9 @@ export interface TentacleHandlers extends grpc.UntypedServiceImplementation {
   ActivatePackage: grpc.handleUnaryCall<_isthmus_tentacle_v1_EnvelopeRequest__Output, _isthmus_tentacle_v1_PackageStatus>;
   
   /**
-   * Kills the whole process group. Idempotent. An unknown ticket is consumed: a later start of it is rejected, as is a
-   * later order for a package.
+   * Kills the whole process group, or stops an order for a package up to its switch: that one's own answer is CANCELLED
+   * and tells what is installed. Idempotent. An unknown ticket is consumed: a later start of it is rejected, as is a later
+   * order for a package.
    */
   CancelScript: grpc.handleUnaryCall<_isthmus_tentacle_v1_CancelScriptRequest__Output, _isthmus_tentacle_v1_ScriptStatus>;
   
