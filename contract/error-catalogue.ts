@@ -218,7 +218,7 @@ export const ERROR_CATALOGUE = {
     remedy: 'Name the parent without an address, so that the node dials it; or join the node again.',
   },
   PARENT_LOOP: { http: 422, grpc: 9, remedy: 'Choose a parent that is not below the node, or move that parent first.' },
-  PARENT_ROLE: { http: 422, grpc: 9, remedy: 'Name a relay, mirror or tentacle of the mesh that is not revoked.' },
+  PARENT_ROLE: { http: 422, grpc: 9, remedy: 'Name a relay, mirror or tentacle of the mesh.' },
   // Packages.
   DISK_FULL: { http: 507, grpc: 8, remedy: 'Free space on the disk of the node it names, then try again.' },
   PACKAGE_BOMB: {

@@ -1,6 +1,7 @@
 // The mesh as the server sees it, and the results of probes along its paths.
 import { Type, type Static } from 'typebox';
 import { clones, NodeRole, NodeState } from './nodes.ts';
+import { Action } from './problem.ts';
 import { Closed, ErrorCode, List, Nullable, Slug, Timestamp, Words } from './schema.ts';
 
 const NodeLiveness = Words(['online', 'offline', 'unknown'], {
@@ -63,6 +64,7 @@ export const ProbeError = Type.Object(
     detail: Type.String(),
     hop: Type.Optional(Type.String({ description: 'The node at which the error happened.' })),
     remedy: Type.String(),
+    action: Type.Optional(Action),
   },
   { $id: 'ProbeError' },
 );

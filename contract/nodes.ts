@@ -71,6 +71,7 @@ export const Node = Type.Object(
     site: Nullable(Slug),
     parents: List(Parent, { description: 'In order of preference.' }),
     desiredParents: Nullable(DesiredParents),
+    address: Nullable(Type.String({ description: 'host:port at which the children of a relay dial it, if known.' })),
     state: NodeState,
     certificateNotAfter: Nullable(Timestamp),
     softwareVersion: Nullable(Type.String()),

@@ -46,9 +46,10 @@ const ACTION_ARGUMENTS = {
   PUSH_PACKAGE: ['package'],
   /**
    * Create a join token for the revoked node, and join it again. Its parents as the command line takes them: IDs
-   * separated by commas, `eu=10.0.0.7:8444` for one that dials it.
+   * separated by commas, `eu=10.0.0.7:8444` for one that dials it. The address where the children of a relay dial it;
+   * empty when unknown.
    */
-  REJOIN_NODE: ['node', 'role', 'site', 'parents'],
+  REJOIN_NODE: ['node', 'role', 'site', 'parents', 'address'],
   /** Let the other process of the node in, and shut this one out. */
   REACTIVATE_NODE: ['node'],
   /** Revoke the node. */
@@ -87,13 +88,15 @@ interface RejoiningNode {
   readonly id: string;
   readonly role: string;
   readonly site: string | null;
+  readonly address: string | null;
   readonly parents: readonly { readonly node: string; readonly dialAddress: string | null }[];
 }
 
 /** What brings a revoked node back: to join again where it was. */
-export function rejoining({ id, role, site, parents }: RejoiningNode): RemedyAction {
+export function rejoining({ id, role, site, address, parents }: RejoiningNode): RemedyAction {
   const words = parents.map(({ node, dialAddress }) => (dialAddress === null ? node : `${node}=${dialAddress}`));
-  return { code: 'REJOIN_NODE', arguments: { node: id, role, site: site ?? '', parents: words.join(',') } };
+  const names = { node: id, role, site: site ?? '', parents: words.join(','), address: address ?? '' };
+  return { code: 'REJOIN_NODE', arguments: names };
 }
 
 /** The action that another process sent; undefined when it is incomplete, or one that this version does not know. */

@@ -4,7 +4,7 @@ import type { Machine, MachineRoute } from '../../contract/machines.ts';
 import type { Node } from '../../contract/nodes.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import { examples, type Cli } from '../cli.ts';
-import { path } from '../client/client.ts';
+import { path, type ApiClient } from '../client/client.ts';
 import { healthText, statusText } from '../render/machine.ts';
 import { revokedText } from '../render/remedy.ts';
 import { renderRecord, renderTable } from '../render/table.ts';
@@ -17,10 +17,15 @@ interface SetOptions {
   readonly targetRole?: string[];
 }
 
+/** The machine's node when it is revoked. */
+async function revokedNode(client: ApiClient, { id, state }: Machine): Promise<Node | undefined> {
+  return state === 'revoked' ? client.get<Node>(path('nodes', id)) : undefined;
+}
+
 async function patchMachine(cli: Cli, id: string, change: object, done: string): Promise<void> {
   const client = await cli.client();
   const { body } = await client.change<Machine>('PATCH', path('machines', id), change);
-  const node = body.state === 'revoked' ? await client.get<Node>(path('nodes', id)) : undefined;
+  const node = await revokedNode(client, body);
   cli.show(body, () => (node === undefined ? done : `${done}, but ${revokedText(node)}`));
 }
 
@@ -58,9 +63,11 @@ function addLook(group: Command, cli: Cli): void {
   );
   examples(group.command('show <machine>').description('show one machine'), 'isthmus machine show eu-1').action(
     async (id: string) => {
-      const machine = await (await cli.client()).get<Machine>(path('machines', id));
-      cli.show(machine, () =>
-        renderRecord({
+      const client = await cli.client();
+      const machine = await client.get<Machine>(path('machines', id));
+      const node = await revokedNode(client, machine);
+      cli.show(machine, () => {
+        const record = renderRecord({
           machine: machine.id,
           name: machine.name,
           site: machine.site,
@@ -73,8 +80,9 @@ function addLook(group: Command, cli: Cli): void {
           checked: moment(machine.healthAt),
           interpreters: interpretersText(machine),
           'round trip': milliseconds(machine.healthReport?.roundTripMs),
-        }),
-      );
+        });
+        return node === undefined ? record : `${record}\n\n${revokedText(node)}`;
+      });
     },
   );
 }

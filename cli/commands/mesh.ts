@@ -1,8 +1,8 @@
 // `isthmus mesh …`: the state of links and nodes, round trips to a machine, and the hop at which a path fails.
 import type { Command } from 'commander';
-import type { Hop, Mesh, MeshLink, Ping, Trace, TracedPath } from '../../contract/mesh.ts';
+import type { Hop, Mesh, MeshLink, Ping, ProbeError, Trace, TracedPath } from '../../contract/mesh.ts';
 import type { Node } from '../../contract/nodes.ts';
-import { IsthmusError } from '../../contract/errors.ts';
+import { IsthmusError, receivedAction } from '../../contract/errors.ts';
 import { examples, type Cli } from '../cli.ts';
 import type { ApiClient } from '../client/client.ts';
 import { escapeText } from '../render/escape.ts';
@@ -75,17 +75,20 @@ function hopLine(hop: Hop, index: number): string {
   return escapeText(`${String(index + 1).padStart(2)}  ${hop.node}  ${failure}`);
 }
 
+type Remedy = Pick<IsthmusError, 'action' | 'remedy'>;
+
 /**
  * What to do about a hop that fails: which side dials the link to it, and its last error, say more than the code.
  */
-async function linkRemedy(client: ApiClient, node: string, general: string | undefined): Promise<string | undefined> {
+async function traceRemedy(client: ApiClient, node: string, { remedy, action }: ProbeError): Promise<Remedy> {
+  if (action !== undefined) return { remedy, action: receivedAction(action) };
   const { links } = await client.get<Mesh>('mesh');
   const link = links.find(({ to, state }) => to === node && state === 'down');
-  if (link === undefined) return general;
+  if (link === undefined) return { remedy, action: undefined };
   const [dialling, listening] = link.dialledBy === 'child' ? [link.to, link.from] : [link.from, link.to];
   const lastError = link.lastErrorCode ? ` (last error: ${link.lastErrorCode})` : '';
   const check = `check that both run and that ${dialling} reaches the port of ${listening}`;
-  return `${dialling} dials this link${lastError}: ${check}.`;
+  return { remedy: `${dialling} dials this link${lastError}: ${check}.`, action: undefined };
 }
 
 /** A path as text; every path begins at the server. */
@@ -118,7 +121,7 @@ async function trace(cli: Cli, node: string): Promise<void> {
   throw new IsthmusError(
     'CHECK_FAILED',
     `${several ? 'a' : 'the'} path to ${node} ends before ${failed.node}: ${failed.error.code}${reached}`,
-    { hop: failed.node, remedy: await linkRemedy(client, failed.node, failed.error.remedy) },
+    { hop: failed.node, ...(await traceRemedy(client, failed.node, failed.error)) },
   );
 }
 
@@ -138,7 +141,9 @@ async function ping(cli: Cli, machine: string, times: number): Promise<void> {
   const which = failures.length === paths.length ? 'by any of its paths' : 'by one of its paths';
   throw new IsthmusError('CHECK_FAILED', `${machine} does not answer ${which}: ${failed.code}`, {
     hop: failed.hop,
-    remedy: `See where it ends: \`isthmus mesh trace ${machine}\`.`,
+    ...(failed.action === undefined
+      ? { remedy: `See where it ends: \`isthmus mesh trace ${machine}\`.` }
+      : { remedy: failed.remedy, action: receivedAction(failed.action) }),
   });
 }
 

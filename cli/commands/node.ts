@@ -111,8 +111,8 @@ export function addNodeCommands(program: Command, cli: Cli): void {
   examples(group.command('show <node>').description('show one node'), 'isthmus node show eu').action(
     async (id: string) => {
       const node = await (await cli.client()).get<Node>(path('nodes', id));
-      cli.show(node, () =>
-        renderRecord({
+      cli.show(node, () => {
+        const record = renderRecord({
           node: node.id,
           role: node.role,
           site: node.site,
@@ -123,8 +123,9 @@ export function addNodeCommands(program: Command, cli: Cli): void {
           'certificate expires': moment(node.certificateNotAfter),
           version: node.softwareVersion,
           'last seen': moment(node.lastSeenAt),
-        }),
-      );
+        });
+        return node.state === 'revoked' ? `${record}\n\n${revokedText(node)}` : record;
+      });
     },
   );
 

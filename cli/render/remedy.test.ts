@@ -44,8 +44,18 @@ it.each<[RemedyAction | undefined, string]>([
   [{ code: 'CHOOSE_RELAY', arguments: {} }, 'As it was sent. `isthmus node list` shows them.'],
   [{ code: 'GIVE_ADDRESS', arguments: { node: 'eu' } }, 'Add `--address HOST:PORT` with the address of eu.'],
   [
-    { code: 'REJOIN_NODE', arguments: { node: 'a', role: 'relay', site: 'eu', parents: 'eu-a,eu-b=10.0.0.7:8444' } },
-    'As it was sent. `isthmus token create --role relay --site eu --name a --parent eu-a --parent eu-b=10.0.0.7:8444` creates the token for that.',
+    {
+      code: 'REJOIN_NODE',
+      arguments: { node: 'a', role: 'tentacle', site: 'eu', parents: 'eu-a,eu-b=10.0.0.7:8444', address: '' },
+    },
+    'As it was sent. `isthmus token create --role tentacle --site eu --name a --parent eu-a --parent eu-b=10.0.0.7:8444` creates the token for that.',
+  ],
+  [
+    {
+      code: 'REJOIN_NODE',
+      arguments: { node: 'r7', role: 'relay', site: 'eu', parents: 'server', address: 'r7.internal:9555' },
+    },
+    'As it was sent. `isthmus token create --role relay --site eu --name r7 --parent server --address r7.internal:9555` creates the token for that.',
   ],
   [{ code: 'REVOKE_NODE', arguments: { node: 'eu' } }, 'As it was sent. `isthmus node revoke eu` revokes it.'],
   [

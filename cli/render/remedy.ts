@@ -111,9 +111,10 @@ export function actionText(action: RemedyAction, remedy: string): string {
     case 'PUSH_PACKAGE':
       return `${command('isthmus package push FILE', action.arguments.package, 'VERSION')} pushes one.`;
     case 'REJOIN_NODE': {
-      const { node, role, site, parents } = action.arguments;
+      const { node, role, site, parents, address } = action.arguments;
       const below = parents.split(',').flatMap((parent) => ['--parent', parent]);
-      const words = ['--role', role, '--site', site, '--name', node, ...below];
+      const dialled = address === '' ? [] : ['--address', address];
+      const words = ['--role', role, '--site', site, '--name', node, ...below, ...dialled];
       return `${remedy} ${command('isthmus token create', ...words)} creates the token for that.`;
     }
     case 'REACTIVATE_NODE':

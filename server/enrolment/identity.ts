@@ -162,9 +162,9 @@ interface Admission {
 
 async function admit(tx: StoreTransaction, { node: id, token, issued, present, topology }: Admission): Promise<void> {
   const createdAt = Date.now();
-  const { role, site, parents } = token;
+  const { role, site, parents, address } = token;
   if (present === undefined) {
-    await tx.nodes.insert({ id, role, site, parents, createdAt, certificateNotAfter: issued.notAfterMs });
+    await tx.nodes.insert({ id, role, site, parents, address, createdAt, certificateNotAfter: issued.notAfterMs });
   } else {
     checkNameFree(present, role);
     await reactivateNode(tx, present, { token, topology, certificateNotAfter: issued.notAfterMs });

@@ -38,7 +38,7 @@ interface Rejoin {
 }
 
 /**
- * Reactivates a revoked node at the site and below the parents of its new token. Its machine keeps its settings; its
+ * Reactivates a revoked node at the site, below the parents and with the address of its new token. Its machine keeps its settings; its
  * routes change only when the token names others or the node has other parents now.
  */
 export async function reactivateNode(
@@ -47,8 +47,8 @@ export async function reactivateNode(
   { token, topology, certificateNotAfter }: Rejoin,
 ): Promise<void> {
   const { id } = before;
-  const { site, parents } = token;
-  await tx.nodes.reactivate({ id, site, parents, certificateNotAfter });
+  const { site, parents, address } = token;
+  await tx.nodes.reactivate({ id, site, parents, address, certificateNotAfter });
   const machine = await tx.machines.find(id);
   if (machine === undefined || (token.routes === null && areSame(before.parents, parents))) return;
   const routes = token.routes ?? defaultRoutes({ node: id, parents }, topology);

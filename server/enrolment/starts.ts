@@ -9,6 +9,7 @@ import { cloned, type StartPolicy, type StartSessions, type ToldStart } from '..
 import type { Mesh } from '../../mesh/types.ts';
 import type { Actor } from '../store/base.ts';
 import type { Node } from '../store/nodes/nodes.ts';
+import { revoked } from '../store/references.ts';
 import type { Store, StoreTransaction } from '../store/store.ts';
 import type { LiveTopology } from '../topology/live.ts';
 import { recordDeniedStart } from '../topology/denied-starts.ts';
@@ -131,7 +132,7 @@ export class NodeStartPolicy implements StartPolicy {
 /**
  * Lets the denied process of a node in, of several the latest one, of a host if that is named; the one before is shut
  * out at once. What was sent to that one is not sent again: see `journalGeneration`. NODE_NOT_CLONED when none was
- * denied.
+ * denied, MACHINE_REVOKED when the node is revoked.
  */
 export async function reactivateStart(
   tx: StoreTransaction,
@@ -139,7 +140,9 @@ export async function reactivateStart(
   { hostname: wanted }: Reactivation,
   actor: Actor,
 ): Promise<void> {
-  const { deniedStarts } = await tx.nodes.get(id);
+  const node = await tx.nodes.get(id);
+  if (node.state === 'revoked') throw revoked(node, { hop: id });
+  const { deniedStarts } = node;
   const denied = deniedStarts.find(({ hostname }) => wanted === undefined || hostname === wanted);
   if (denied === undefined) {
     const where = wanted === undefined ? '' : ` on ${wanted}`;

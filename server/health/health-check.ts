@@ -2,7 +2,7 @@
 import { IsthmusError } from '../../contract/errors.ts';
 import type { HealthReport__Output } from '../../proto/gen/isthmus/health/v1/HealthReport.ts';
 import type { Machine } from '../store/inventory/machines.ts';
-import type { FixedRoute } from '../store/inventory/routes.ts';
+import type { DispatchRoute } from '../store/inventory/routes.ts';
 import type { StoreTransaction } from '../store/store.ts';
 import { truncatedFacts } from './facts.ts';
 import { judgeAnswer, judgeFailure, type MachineHealth } from './judgement.ts';
@@ -24,7 +24,7 @@ export async function checkHealth(
   { id, thresholds }: Pick<Machine, 'id' | 'thresholds'>,
   signal: AbortSignal,
 ): Promise<MachineHealth> {
-  let routes: readonly FixedRoute[];
+  let routes: readonly DispatchRoute[];
   try {
     routes = await routesOf(id);
   } catch (thrown) {
@@ -33,7 +33,7 @@ export async function checkHealth(
     const reason = { what: 'machine', severity: 'unreachable', text: message, hop: id, code } as const;
     return { health: 'unreachable', by: 'call', reasons: [reason], hop: id };
   }
-  const failed: { route: FixedRoute; error: IsthmusError }[] = [];
+  const failed: { route: DispatchRoute; error: IsthmusError }[] = [];
   for (const route of routes) {
     const round = await tryRoute(tentacles, id, route, signal);
     if (round.kind === 'answered') {
@@ -45,7 +45,7 @@ export async function checkHealth(
   return judgeFailure(id, failed);
 }
 
-async function tryRoute(tentacles: Tentacles, machine: string, route: FixedRoute, signal: AbortSignal) {
+async function tryRoute(tentacles: Tentacles, machine: string, route: DispatchRoute, signal: AbortSignal) {
   const routes = () => Promise.resolve([route]);
   try {
     return await tryRoutes({ tentacles, machine, routes, signals: [signal] }, async (client) => {

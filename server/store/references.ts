@@ -1,4 +1,5 @@
-// The errors for references: to something that does not exist, to a node that is revoked, and to what is to be deleted.
+// The errors for references: to something that does not exist, to a node that is revoked or a path over it, and to what
+// is to be deleted.
 import { IsthmusError, rejoining, type RemedyAction } from '../../contract/errors.ts';
 import type { Machine } from './inventory/machines.ts';
 import type { Node } from './nodes/nodes.ts';
@@ -16,6 +17,15 @@ export function noSuch(kind: 'environment' | 'machine' | 'project' | 'site', id:
 /** MACHINE_REVOKED for a reference to a revoked node, in a field of a request or on a path. */
 export function revoked(node: Node, where: { readonly field: string } | { readonly hop: string }): IsthmusError {
   return new IsthmusError('MACHINE_REVOKED', `node ${node.id} has been revoked`, { ...where, action: rejoining(node) });
+}
+
+/** UNREACHABLE for a path over a revoked relay. It works again once the relay has joined again. */
+export function overRevoked(relay: Node): IsthmusError {
+  return new IsthmusError('UNREACHABLE', `relay ${relay.id} is revoked`, {
+    hop: relay.id,
+    remedy: `Relay ${relay.id} is revoked: take a path around it, or let it join again.`,
+    action: rejoining(relay),
+  });
 }
 
 interface Scope {

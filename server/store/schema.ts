@@ -60,6 +60,8 @@ interface NodeTable {
   parents_json: string;
   /** DesiredParents, as JSON, until the node has moved. */
   desired_parents_json: string | null;
+  /** Of a relay, as host:port: where its join token says that its children dial it. */
+  address: string | null;
   state: NodeState;
   certificate_not_after: number | null;
   software_version: string | null;

@@ -2,13 +2,13 @@
 // parents, and the routes over them, until it reports that it has moved (reparent.ts).
 import { IsthmusError } from '../../contract/errors.ts';
 import { MAX_PARENTS, type DesiredParent, type Parent } from '../../contract/nodes.ts';
-import { PLAIN_HOST_PORT_PATTERN } from '../../contract/patterns.ts';
 import { parseHostPort } from '../../lib/net/host-port.ts';
 import { checkKeptHost } from '../../lib/net/network-address.ts';
 import { SERVER, type DesiredParents } from '../store/nodes/parents.ts';
 import type { Actor } from '../store/base.ts';
 import type { Machine } from '../store/inventory/machines.ts';
 import type { Node } from '../store/nodes/nodes.ts';
+import { revoked } from '../store/references.ts';
 import { routeOver } from '../store/inventory/routes.ts';
 import type { StoreTransaction } from '../store/store.ts';
 import { withAllAbove } from './chains.ts';
@@ -41,8 +41,9 @@ interface ParentsChange {
 }
 
 /**
- * Sets the desired parents of a node. Throws INVALID_FIELD or URL_FORBIDDEN for parents that no node can have, and
- * PARENT_ROLE, PARENT_LOOP, PARENT_DIRECTION, ROUTE_INVALID or WIRE_VERSION for parents that this node cannot have.
+ * Sets the desired parents of a node. Throws INVALID_FIELD or URL_FORBIDDEN for parents that no node can have, MACHINE_REVOKED
+ * for a revoked node or parent, and PARENT_ROLE, PARENT_LOOP, PARENT_DIRECTION, ROUTE_INVALID or WIRE_VERSION for parents
+ * that this node cannot have.
  */
 export async function setParents(
   tx: StoreTransaction,
@@ -69,7 +70,7 @@ export async function setParents(
   return tx.nodes.get(id);
 }
 
-/** Throws INVALID_FIELD or URL_FORBIDDEN, naming the entry, unless a node may have these parents. */
+/** Throws INVALID_FIELD, URL_FORBIDDEN or MACHINE_REVOKED, naming the entry, unless a node may have these parents. */
 export async function checkParents(
   tx: StoreTransaction,
   parents: readonly (Parent & { readonly address?: string | null })[],
@@ -87,13 +88,14 @@ export async function checkParents(
     }
     if (node === SERVER) continue;
     const relay = await tx.nodes.find(node);
-    if (relay?.role !== 'relay' || relay.state !== 'active') {
-      throw new IsthmusError('INVALID_FIELD', `there is no active relay ${node}`, {
+    if (relay?.role !== 'relay') {
+      throw new IsthmusError('INVALID_FIELD', `there is no relay ${node}`, {
         field: `parents[${index}].node`,
         remedy: 'Choose a relay that exists and is active.',
         action: { code: 'CHOOSE_RELAY', arguments: {} },
       });
     }
+    if (relay.state === 'revoked') throw revoked(relay, { field: `parents[${index}].node` });
     if (dialAddress === null && reportedParents(relay)?.listens === false) {
       throw new IsthmusError('PARENT_DIRECTION', `${node} has no port at which a node could dial it`, {
         field: `parents[${index}].node`,
@@ -110,7 +112,7 @@ export function checkAddress(value: string, field: string): void {
   checkKeptHost(address.host, field);
 }
 
-/** Where children reach a parent, as host:port, if known: the server's address, or the one that a relay reports. */
+/** Where children reach a parent, as host:port, if known: the server's address, or that of a relay. */
 export function addressForChildren(
   parent: string,
   nodes: ReadonlyMap<string, Node>,
@@ -120,15 +122,7 @@ export function addressForChildren(
   const relay = nodes.get(parent);
   if (relay === undefined) return undefined;
   const dialled = relay.parents.find(({ dialAddress }) => dialAddress !== null)?.dialAddress ?? undefined;
-  return reportedAddress(relay) ?? dialled;
-}
-
-const PLAIN_HOST_PORT = new RegExp(PLAIN_HOST_PORT_PATTERN);
-
-/** The address that a relay reports for its children. It ends up in a shell, so it must be a plain address. */
-function reportedAddress({ report }: Pick<Node, 'report'>): string | undefined {
-  const { meshAddress } = (report ?? {}) as { meshAddress?: unknown };
-  return typeof meshAddress === 'string' && PLAIN_HOST_PORT.test(meshAddress) ? meshAddress : undefined;
+  return relay.address ?? dialled;
 }
 
 /** What a node last reported about its own parents. */
@@ -177,7 +171,7 @@ export function withParents(topology: Topology, id: string, parents: readonly Pa
 
 function checkMovable(node: Node): void {
   if (node.role === 'server') throw new IsthmusError('PARENT_ROLE', `${node.id} is a server, which has no parent`);
-  if (node.state !== 'active') throw new IsthmusError('PARENT_ROLE', `${node.id} is revoked`);
+  if (node.state === 'revoked') throw revoked(node, { hop: node.id });
   if (node.report !== null && reportedParents(node) === undefined) {
     const version = node.softwareVersion ?? 'unknown';
     throw new IsthmusError(

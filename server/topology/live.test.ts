@@ -211,7 +211,8 @@ const changes: readonly Change[] = [
   (tx, id, seed) =>
     tx.nodes.setDeniedStarts(id, [{ nonce: `${seed}`, hostname: 'h', address: null, via: id, at: seed }]),
   (tx, id, seed) => tx.nodes.swapStart(id, `${seed}`, seed),
-  (tx, id, seed) => tx.nodes.reactivate({ id, site: 'eu', parents: below(seed), certificateNotAfter: seed }),
+  (tx, id, seed) =>
+    tx.nodes.reactivate({ id, site: 'eu', parents: below(seed), address: null, certificateNotAfter: seed }),
   (tx, id, seed) => tx.nodes.recordReparented(id, below(seed)),
   async (tx, id, seed) => {
     const desired = {

@@ -1,11 +1,12 @@
 // The route resolver: which paths lead to a machine, in which order. Dispatch, health checks, trace and ping all use
 // its paths in its order; nothing else orders the paths to a machine.
 import { LRUCache } from 'lru-cache';
+import type { IsthmusError } from '../../contract/errors.ts';
 import type { MachineRoute } from '../../contract/machines.ts';
 import type { PathState } from '../../contract/mesh.ts';
 import { SERVER } from '../store/nodes/parents.ts';
-import { routeOver, type FixedRoute } from '../store/inventory/routes.ts';
-import { revoked } from '../store/references.ts';
+import { routeOver, type DispatchRoute } from '../store/inventory/routes.ts';
+import { overRevoked, revoked } from '../store/references.ts';
 import { costMs, preferTaken } from './cost.ts';
 import { faultOf, relaysByParents, relaysOf, type Relays, type RouteTarget } from './routes.ts';
 import type { Topology } from './topology.ts';
@@ -18,6 +19,8 @@ export interface ResolvedPath {
   readonly state: PathState;
   /** Why the path is not up; null when it is. */
   readonly reason: string | null;
+  /** What every call over it would fail with, when a relay of it is revoked. */
+  readonly error?: IsthmusError;
 }
 
 export interface Resolution {
@@ -94,8 +97,10 @@ export function createRouteResolver(topology: ResolverTopology): RouteResolver {
 }
 
 /** The paths to a machine as fixed routes, the form that tasks use. */
-export function dispatchRoutes(resolver: RouteResolver): (machine: string) => Promise<readonly FixedRoute[]> {
-  return (machine) => Promise.try(() => resolver.resolve(machine).paths.map(({ relays }) => routeOver(relays)));
+export function dispatchRoutes(resolver: RouteResolver): (machine: string) => Promise<readonly DispatchRoute[]> {
+  const toRoute = ({ relays, error }: ResolvedPath): DispatchRoute =>
+    error === undefined ? routeOver(relays) : { ...routeOver(relays), error };
+  return (machine) => Promise.try(() => resolver.resolve(machine).paths.map(toRoute));
 }
 
 /** The paths over the target's parents: preferred parents first, paths that are down last. */
@@ -115,7 +120,10 @@ function describe(paths: readonly Relays[], target: RouteTarget, topology: Topol
   return paths.map((relays) => {
     const cost = costMs(relays, target.node, topology);
     const fault = faultOf(relays, target, topology);
-    if (fault !== undefined) return { relays, cost, state: 'unusable', reason: fault.reason };
+    if (fault !== undefined) {
+      const { reason, revoked: relay } = fault;
+      return { relays, cost, state: 'unusable', reason, ...(relay === undefined ? {} : { error: overRevoked(relay) }) };
+    }
     return { relays, cost, ...stateOf(relays, target.node, topology) };
   });
 }

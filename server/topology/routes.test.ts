@@ -30,7 +30,6 @@ describe('a route', () => {
   it.each([
     ['an unknown relay', [path('eu', 'nowhere')], 'routes[0].via[1]'],
     ['a node that is no relay', [path('edge-1')], 'routes[0].via[0]'],
-    ['a revoked relay', [path('old', 'eu-pci')], 'routes[0].via[0]'],
     ['a relay twice', [path('eu', 'eu-pci', 'eu-pci')], 'routes[0].via[2]'],
     ['a hop without a link', [path('eu', 'eu-pci'), path('us', 'eu-pci')], 'routes[1].via[1]'],
     ['an end that is not the parent', [path('eu')], 'routes[0].via[0]'],
@@ -41,6 +40,17 @@ describe('a route', () => {
     expect(() => {
       checkRoutes(routes, pci1, topology);
     }).toThrow(expect.objectContaining({ code: 'ROUTE_INVALID', field }) as Error);
+  });
+
+  it('over a revoked relay is rejected with what brings that back', () => {
+    expect(() => {
+      checkRoutes([path('old', 'eu-pci')], pci1, topology);
+    }).toThrow(
+      expect.objectContaining({
+        ...{ code: 'MACHINE_REVOKED', field: 'routes[0].via[0]' },
+        action: expect.objectContaining({ code: 'REJOIN_NODE' }) as object,
+      }) as Error,
+    );
   });
 
   it('that follows the tree is accepted', () => {

@@ -2,7 +2,9 @@
 import { IsthmusError } from '../../contract/errors.ts';
 import type { MachineRoute } from '../../contract/machines.ts';
 import type { Parent } from '../../contract/nodes.ts';
+import type { Node } from '../store/nodes/nodes.ts';
 import { SERVER } from '../store/nodes/parents.ts';
+import { revoked } from '../store/references.ts';
 import { routeOver, type FixedRoute } from '../store/inventory/routes.ts';
 import { chainsUp } from './chains.ts';
 import { MAX_HOPS } from '../../mesh/limits.ts';
@@ -34,7 +36,7 @@ export function defaultRoutes(target: RouteTarget, topology: Pick<Topology, 'nod
   throw new IsthmusError('ROUTE_INVALID', `the parents (${named}) do not lead to the server`, { field: 'parents' });
 }
 
-/** Throws ROUTE_INVALID, naming the hop, unless every route may be saved for the target. */
+/** Throws ROUTE_INVALID or MACHINE_REVOKED, naming the hop, unless every route may be saved for the target. */
 export function checkRoutes(routes: readonly MachineRoute[], target: RouteTarget, topology: Topology): void {
   if (routes.length === 0 || routes.length > MAX_ROUTES) {
     throw new IsthmusError('ROUTE_INVALID', `a machine has 1 to ${MAX_ROUTES} routes`, { field: 'routes' });
@@ -46,6 +48,7 @@ export function checkRoutes(routes: readonly MachineRoute[], target: RouteTarget
     if (fault === undefined) continue;
     const named = route.kind === 'path' && fault.hop !== undefined;
     const field = named ? `routes[${index}].via[${fault.hop}]` : `routes[${index}]`;
+    if (fault.revoked !== undefined) throw revoked(fault.revoked, { field });
     throw new IsthmusError('ROUTE_INVALID', fault.reason, { field });
   }
 }
@@ -64,6 +67,8 @@ interface Fault {
   readonly reason: string;
   /** The index of the relay at fault; absent when the path as a whole is wrong. */
   readonly hop?: number;
+  /** The relay at fault, when that is why. */
+  readonly revoked?: Node;
 }
 
 /** Why these relays cannot lead to the target; undefined when they can, once the links are up. */
@@ -73,7 +78,7 @@ export function faultOf(relays: Relays, target: RouteTarget, topology: Topology)
   for (const [hop, id] of relays.entries()) {
     const relay = topology.nodes.get(id);
     if (relay?.role !== 'relay') return { reason: `there is no relay ${id}`, hop };
-    if (relay.state === 'revoked') return { reason: `relay ${id} is revoked`, hop };
+    if (relay.state === 'revoked') return { reason: `relay ${id} is revoked`, hop, revoked: relay };
     if (relays.indexOf(id) !== hop) return { reason: `relay ${id} is crossed twice`, hop };
     if (!areNeighbours(from, id, relay.parents, topology)) return { reason: `${from} has no link to ${id}`, hop };
     from = id;

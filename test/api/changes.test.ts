@@ -238,16 +238,23 @@ it('a parent that is no active relay is answered with the relays to choose from'
     await tx.nodes.insert({ id: 'web-2', role: 'tentacle', site: 'eu', parents, createdAt: 1 });
     await tx.nodes.revoke('relay-us', 1);
   });
-  for (const node of ['nowhere', 'web-2', 'relay-us']) {
+  const set = (node: string) => {
     const headers = { 'if-match': '"1"' };
-    const { body } = await api.call('PUT', '/api/v1/nodes/web-1/parents', { body: { parents: [{ node }] }, headers });
-    expect(body).toMatchObject({
+    return api.call('PUT', '/api/v1/nodes/web-1/parents', { body: { parents: [{ node }] }, headers });
+  };
+  for (const node of ['nowhere', 'web-2']) {
+    expect((await set(node)).body).toMatchObject({
       code: 'INVALID_FIELD',
       field: 'parents[0].node',
       remedy: 'Choose a relay that exists and is active.',
       action: { code: 'CHOOSE_RELAY', arguments: {} },
     });
   }
+  expect((await set('relay-us')).body).toMatchObject({
+    code: 'MACHINE_REVOKED',
+    field: 'parents[0].node',
+    action: { code: 'REJOIN_NODE', arguments: { node: 'relay-us' } },
+  });
 });
 
 /** Site eu, environment prod, relay relay-eu, and machine web-1 behind it. */

@@ -93,13 +93,15 @@ it('ends the wait for a machine that was away when it was revoked', async () => 
   expect(ended.machines[0]?.steps[0]).toMatchObject({ state: 'failed', error: { code: 'MACHINE_REVOKED' } });
 });
 
-it('is shown as revoked by every command, with what brings it back', async () => {
+it('is shown as revoked by every command, with what brings it back, be it a machine or a relay', async () => {
   const mesh = await WholeMesh.up();
   const { api, folder } = mesh;
   await api.ask('POST', '/sites', { id: 'eu' });
   await api.ask('POST', '/environments', { id: 'prod' });
   await mesh.add({ id: 'eu', role: 'relay' });
   await mesh.add({ id: 'web-1', role: 'tentacle', parent: 'eu' });
+  await mesh.add({ id: 'us', role: 'relay' });
+  await mesh.add({ id: 'us-1', role: 'tentacle', parent: 'us' });
   await api.ask('POST', '/projects', { id: 'shop' });
   const step = { name: 'a', kind: 'script', targetRoles: ['web'], script: { interpreter: 'bash', body: 'true' } };
   await api.ask('PUT', '/projects/shop/process', { steps: [step] }, { 'if-match': '"1"' });
@@ -108,32 +110,80 @@ it('is shown as revoked by every command, with what brings it back', async () =>
   await writeFile(join(folder, 'script'), 'true');
   const access = ['--server', mesh.addresses.apiUrl, '--api-key-file', join(folder, 'key')];
   const command = (words: string) => isthmus([...access, ...words.split(' ')]);
+  const rejoin = {
+    'web-1': 'token create --role tentacle --site eu --name web-1 --parent eu',
+    us: `token create --role relay --site eu --name us --parent server --address ${mesh.address('us')}`,
+  };
+  const script = `--file ${folder}/script`;
 
-  const rejoin = 'token create --role tentacle --site eu --name web-1 --parent eu';
-  const { out } = await command('node revoke web-1 --yes');
-  expect(out).toContain(`revoked until it joins again. \`isthmus ${rejoin}\``);
+  for (const node of ['web-1', 'us'] as const) {
+    const { out } = await command(`node revoke ${node} --yes`);
+    expect(out).toContain(`revoked until it joins again. \`isthmus ${rejoin[node]}\``);
+  }
   for (const words of ['machine list', 'machine show web-1', 'health show', 'node list', 'node show web-1']) {
     expect((await command(words)).out, words).toMatch(/web-1[^]*\brevoked\b/);
   }
-  const status = await command('mesh status');
-  expect(status).toMatchObject({ code: 0, out: expect.stringMatching(/eu +web-1 +revoked/) as string });
-  for (const words of ['machine enable web-1', 'machine disable web-1', 'machine set web-1 --target-role web']) {
-    expect((await command(words)).out, words).toContain(rejoin);
-  }
+  expect((await command('mesh status')).out).toMatch(/eu +web-1 +revoked[^]*server +us +revoked/);
+
+  const shows = [
+    ['web-1', 'machine show web-1'],
+    ['web-1', 'node show web-1'],
+    ['us', 'node show us'],
+    ['web-1', 'machine enable web-1'],
+    ['web-1', 'machine disable web-1'],
+    ['web-1', 'machine set web-1 --target-role web'],
+  ] as const;
+  for (const [node, words] of shows) expect((await command(words)).out, words).toContain(rejoin[node]);
   await command('machine enable web-1');
-  for (const words of [
-    'mesh ping web-1',
-    'mesh trace web-1',
-    'health check --machine web-1',
-    'health check',
-    `script run --machine web-1 --file ${folder}/script`,
-    `script run --environment prod --file ${folder}/script`,
-    'deploy shop 1.0.0 --to prod',
-  ]) {
+
+  const fails = [
+    ['web-1', 'mesh ping web-1'],
+    ['web-1', 'mesh trace web-1'],
+    ['web-1', 'health check --machine web-1'],
+    ['web-1', `script run --machine web-1 ${script}`],
+    ['web-1', 'node set-parents web-1 server'],
+    ['web-1', 'node reactivate web-1 --yes'],
+    ['us', 'mesh trace us'],
+    ['us', 'mesh ping us-1'],
+    ['us', 'mesh trace us-1'],
+    ['us', `script run --machine us-1 ${script} --deadline 1s --follow`],
+    ['us', 'node set-parents us server'],
+    ['us', 'node set-parents us-1 us'],
+    ['us', 'node reactivate us --yes'],
+    ['us', 'machine set-route us-1 us'],
+    ['us', 'token create --role tentacle --site eu --parent us'],
+    ['us', 'token create --role tentacle --site eu --name us-2 --route us'],
+  ] as const;
+  for (const [node, words] of fails) {
+    const { code, out, err } = await command(words);
+    expect(code, words).not.toBe(0);
+    expect(out + err, words).toMatch(/revoked/);
+    expect(out + err, words).toContain(rejoin[node]);
+  }
+  const { out, err } = await command('health check --machine us-1 --follow');
+  expect(out + err).toContain('relay us is revoked');
+
+  await command('node revoke us-1 --yes');
+  for (const words of ['health check', `script run --environment prod ${script}`, 'deploy shop 1.0.0 --to prod']) {
     const { code, err } = await command(words);
     expect(code, words).not.toBe(0);
     expect(err, words).toMatch(/revoked/);
-    expect(err, words).toContain(rejoin);
+    expect(err, words).toMatch(
+      /isthmus token create --role tentacle --site eu --name (web-1 --parent eu|us-1 --parent us)/,
+    );
   }
-  expect((await command(rejoin)).code).toBe(0);
+  for (const words of Object.values(rejoin)) expect((await command(words)).code).toBe(0);
+});
+
+it('joins again as a relay at the address that its token had, also when it never started', async () => {
+  const mesh = await WholeMesh.up();
+  await mesh.api.ask('POST', '/sites', { id: 'eu' });
+  await mesh.join({ id: 'r7', role: 'relay', address: 'r7.internal:9555' });
+  await mesh.api.ask('POST', '/nodes/r7/revoke');
+  await writeFile(join(mesh.folder, 'key'), mesh.adminKey, { mode: 0o600 });
+  const access = ['--server', mesh.addresses.apiUrl, '--api-key-file', join(mesh.folder, 'key')];
+  const rejoin = 'token create --role relay --site eu --name r7 --parent server --address r7.internal:9555';
+  expect((await isthmus([...access, 'node', 'show', 'r7'])).out).toContain(`\`isthmus ${rejoin}\``);
+  const { out } = await isthmus([...access, ...rejoin.split(' ')]);
+  expect(out).toContain("--listen '[::]:9555'");
 });

@@ -328,6 +328,6 @@ it('are not for a node of a version that knows nothing of them, nor for one that
       setParents(tx, id, { version, parents: [{ node: 'server' }], topology, serverAddress: '10.0.0.1:1' }, 'key-1'),
     );
   await expect(set('old', 1)).rejects.toMatchObject({ code: 'WIRE_VERSION', hop: 'old' });
-  await expect(set('gone', 2)).rejects.toMatchObject({ code: 'PARENT_ROLE' });
+  await expect(set('gone', 2)).rejects.toMatchObject({ code: 'MACHINE_REVOKED', hop: 'gone' });
   expect((await store.nodes.all()).map(({ desired }) => desired)).toEqual([null, null]);
 });

@@ -112,6 +112,8 @@ interface NodePlan {
   readonly dialled?: boolean;
   /** Puts something between it and its parents: returns the address to dial instead. */
   readonly through?: (address: string) => Promise<string>;
+  /** Where its token says that the children of a relay dial it. */
+  readonly address?: string;
   /** The machine's routes, when not the default ones over its parents. */
   readonly routes?: readonly object[];
 }
@@ -214,6 +216,7 @@ export class WholeMesh {
     const made = await this.api.ask('POST', '/tokens', {
       ...{ role, site, name: id },
       parents: parents.map((node) => ({ node, ...(dialled ? { dialAddress: address } : {}) })),
+      ...(more.address === undefined ? {} : { address: more.address }),
       ...(role === 'tentacle'
         ? { environments: ['prod'], targetRoles: ['web'], ...(more.routes && { routes: more.routes }) }
         : {}),

@@ -12,6 +12,7 @@ export function nodeOf(id: string, role: Node['role'], parents: readonly string[
     site: 'eu',
     parents: parents.map((parent) => ({ node: parent, dialAddress: null })),
     desired: null,
+    address: null,
     state: 'active',
     certificateNotAfter: null,
     softwareVersion: null,

@@ -71,9 +71,9 @@ export function meshRoutes(app: ApiInstance, context: ApiContext): void {
       const { node } = request.body;
       const paths = nodePaths(context, node);
       const traced = await Promise.all(
-        paths.map(async ({ relays, state, cost, reason }) => {
+        paths.map(async ({ relays, state, cost, reason, error }) => {
           const hops = await services.trace(node, relays);
-          return { path: [...relays], state, cost, reason, hops: hops.map(toHopView) };
+          return { path: [...relays], state, cost, reason, hops: hops.map((hop) => toHopView(hop, error)) };
         }),
       );
       return { paths: traced };
@@ -98,7 +98,12 @@ export function meshRoutes(app: ApiInstance, context: ApiContext): void {
     async (request) => {
       const { machine, count = 4 } = request.body;
       const resolved = await machinePaths(context, machine);
-      const outcomes = await Promise.allSettled(resolved.map(({ relays }) => services.ping(machine, relays, count)));
+      const outcomes = await Promise.allSettled(
+        resolved.map(async ({ relays, error }) => {
+          if (error !== undefined) throw error;
+          return services.ping(machine, relays, count);
+        }),
+      );
       const paths = outcomes.map((outcome, index) => {
         const path = [...(resolved[index]?.relays ?? [])];
         if (outcome.status === 'fulfilled') return { path, roundTripsMs: [...outcome.value] };
@@ -146,8 +151,9 @@ function toLinkView(link: Link, { nodes }: Topology): MeshLink {
   return { ...link, childState: nodes.get(link.to)?.state ?? 'pending' };
 }
 
-function toHopView(hop: Awaited<ReturnType<ApiContext['services']['trace']>>[number]): Hop {
-  const { error } = hop;
+/** A hop; `known` says more than what the probe met, where that is the hop that fails. */
+function toHopView(hop: Awaited<ReturnType<ApiContext['services']['trace']>>[number], known?: IsthmusError): Hop {
+  const error = hop.error !== undefined && known?.hop === hop.node ? known : hop.error;
   const expires = hop.certificateNotAfterMs;
   return {
     node: hop.node,
@@ -158,6 +164,10 @@ function toHopView(hop: Awaited<ReturnType<ApiContext['services']['trace']>>[num
   };
 }
 
-function toErrorView({ code, message, hop, remedy }: IsthmusError): ProbeError {
-  return { code, detail: message, ...(hop === undefined ? {} : { hop }), remedy };
+function toErrorView({ code, message, hop, remedy, action }: IsthmusError): ProbeError {
+  return {
+    ...{ code, detail: message, remedy },
+    ...(hop === undefined ? {} : { hop }),
+    ...(action === undefined ? {} : { action }),
+  };
 }

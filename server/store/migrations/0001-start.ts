@@ -34,6 +34,7 @@ const TABLES: readonly TableSpec[] = [
       site: 'text?',
       parents_json: 'text',
       desired_parents_json: 'text?',
+      address: 'text?',
       state: 'text',
       certificate_not_after: 'int?',
       software_version: 'text?',

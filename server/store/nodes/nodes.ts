@@ -1,6 +1,7 @@
 // Nodes: every node of the mesh, its parents, its latest report, and the certificates issued to it.
 import type { Selectable } from 'kysely';
 import type { NodeRole, NodeState, Parent } from '../../../contract/nodes.ts';
+import { PLAIN_HOST_PORT_PATTERN } from '../../../contract/patterns.ts';
 import type { DesiredParents } from './parents.ts';
 import type { Schema } from '../schema.ts';
 import type { Executor, Page, PageRequest } from '../base.ts';
@@ -15,6 +16,8 @@ export interface Node {
   readonly parents: readonly Parent[];
   /** Its desired parents; null once it has moved to them. */
   readonly desired: DesiredParents | null;
+  /** Where the children of a relay dial it, as host:port: as it reports, or as its join token says. */
+  readonly address: string | null;
   readonly state: NodeState;
   readonly certificateNotAfter: number | null;
   readonly softwareVersion: string | null;
@@ -37,6 +40,7 @@ export interface Node {
 
 export type NewNode = Pick<Node, 'id' | 'role' | 'site' | 'parents' | 'createdAt'> & {
   readonly certificateNotAfter?: number | null;
+  readonly address?: string | null;
 };
 
 /** A start that was denied, because another process acted as the node. */
@@ -91,6 +95,7 @@ export class NodeRepository {
           role: node.role,
           site: node.site,
           parents_json: JSON.stringify(node.parents),
+          address: node.address ?? null,
           state: 'active',
           certificate_not_after: node.certificateNotAfter ?? null,
           journal_generation: 0,
@@ -173,10 +178,10 @@ export class NodeRepository {
   }
 
   /**
-   * Makes a revoked node that has joined again active, with its new site and parents. Keeps the time of the revocation:
-   * certificates from before it stay invalid.
+   * Makes a revoked node that has joined again active, with its new site, parents and address. Keeps the time of the
+   * revocation: certificates from before it stay invalid.
    */
-  async reactivate(node: Pick<Node, 'id' | 'site' | 'parents' | 'certificateNotAfter'>): Promise<void> {
+  async reactivate(node: Pick<Node, 'id' | 'site' | 'parents' | 'address' | 'certificateNotAfter'>): Promise<void> {
     markChanged(this.#db, 'nodes', node.id);
     await this.#db
       .updateTable('nodes')
@@ -185,6 +190,8 @@ export class NodeRepository {
         site: node.site,
         parents_json: JSON.stringify(node.parents),
         desired_parents_json: null,
+        address: node.address,
+        report_json: null,
         certificate_not_after: node.certificateNotAfter,
         start_nonce: null,
         denied_starts_json: null,
@@ -298,17 +305,19 @@ export class NodeRepository {
 }
 
 function toNode(row: Selectable<Schema['nodes']>): Node {
+  const report = fromJsonOrNull(row.report_json);
   return {
     id: row.id,
     role: row.role,
     site: row.site,
     parents: fromJson<Parent[]>(row.parents_json),
     desired: fromJsonOrNull<DesiredParents>(row.desired_parents_json),
+    address: reportedAddress(report) ?? row.address,
     state: row.state,
     certificateNotAfter: row.certificate_not_after,
     softwareVersion: row.software_version,
     feedUrl: row.feed_url,
-    report: fromJsonOrNull(row.report_json),
+    report,
     lastSeenAt: row.last_seen_at,
     revokedAt: row.revoked_at,
     startNonce: row.start_nonce,
@@ -318,4 +327,12 @@ function toNode(row: Selectable<Schema['nodes']>): Node {
     version: row.version,
     createdAt: row.created_at,
   };
+}
+
+const PLAIN_HOST_PORT = new RegExp(PLAIN_HOST_PORT_PATTERN);
+
+/** The address that a relay reports for its children. It ends up in a shell, so it must be a plain address. */
+function reportedAddress(report: unknown): string | undefined {
+  const { meshAddress } = (report ?? {}) as { meshAddress?: unknown };
+  return typeof meshAddress === 'string' && PLAIN_HOST_PORT.test(meshAddress) ? meshAddress : undefined;
 }

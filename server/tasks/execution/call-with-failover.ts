@@ -6,7 +6,7 @@ import { IsthmusError, type ErrorCode } from '../../../contract/errors.ts';
 import type { GrpcClient } from '../../../lib/grpc/client.ts';
 import { pause, unlessAborted } from '../../../lib/async/waiting.ts';
 import type { TentacleClient } from '../../../proto/gen/isthmus/tentacle/v1/Tentacle.ts';
-import type { FixedRoute } from '../../store/inventory/routes.ts';
+import type { DispatchRoute } from '../../store/inventory/routes.ts';
 import { NotConnected, type Tentacles } from './tentacles.ts';
 
 export interface ReachTunables {
@@ -22,7 +22,7 @@ export interface ReachOptions extends ReachTunables {
   readonly tentacles: Tentacles;
   readonly machine: string;
   /** Read before every round, so that a corrected route helps a waiting task, and a revocation ends it. */
-  readonly routes: () => Promise<readonly FixedRoute[]>;
+  readonly routes: () => Promise<readonly DispatchRoute[]>;
   /** No further round begins once one of these has aborted. */
   readonly signals: readonly AbortSignal[];
   /** Once it has aborted, the current round is the last; one round is always tried. */
@@ -104,6 +104,10 @@ export async function tryRoutes<Result>(
       failed ??= new IsthmusError('CANCELLED', 'the caller no longer waits', { hop: machine });
       break;
     }
+    if (route.error !== undefined) {
+      failed ??= route.error;
+      continue;
+    }
     try {
       const value = await tentacles.use(machine, pathOf(route), async (client) => {
         await unlessAborted(client.ready(), signals);
@@ -120,7 +124,7 @@ export async function tryRoutes<Result>(
   return { kind: 'failed', error: failed ?? unreachable(machine) };
 }
 
-function pathOf(route: FixedRoute): readonly string[] {
+function pathOf(route: DispatchRoute): readonly string[] {
   return route.kind === 'direct' ? [] : route.via;
 }
 

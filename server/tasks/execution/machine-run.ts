@@ -83,12 +83,12 @@ export async function reachExecutor<Result>(
       isTransient,
       onFailing: async (error) => {
         failing = true;
-        const { code, hop } = error;
+        const { code, hop, remedy, action } = error;
         await context.message(`${target}: ${error.message}; trying again`, {
           machine: target,
           level: 'warning',
           code,
-          data: { hop },
+          data: { hop, ...(action === undefined ? {} : { remedy, action }) },
         });
       },
     },
