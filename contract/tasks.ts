@@ -95,10 +95,14 @@ export const TaskMachine = Type.Object(
 );
 export type TaskMachine = Static<typeof TaskMachine>;
 
+export const SkippedStep = Type.Object({ step: Type.String(), reason: Type.String() }, { $id: 'SkippedStep' });
+export type SkippedStep = Static<typeof SkippedStep>;
+
 export const Task = Type.Object(
   {
     ...TaskSummary.properties,
     machines: List(TaskMachine),
+    skippedSteps: Type.Optional(List(SkippedStep, { description: 'The steps that no machine takes.' })),
     blockedBy: Type.Optional(
       List(Type.String(), { description: 'The older tasks with its concurrency key, which must end first.' }),
     ),

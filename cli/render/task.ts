@@ -118,6 +118,9 @@ export function renderTask(task: Task): string {
       ? [[machine.machine, undefined, machine.state, undefined, leftOutText(machine) ?? 'not started', undefined]]
       : steps;
   });
+  for (const { step, reason } of task.skippedSteps ?? []) {
+    rows.push([undefined, step, 'skipped', undefined, reason, undefined]);
+  }
   return rows.length === 0
     ? head
     : `${head}\n\n${renderTable(['machine', 'step', 'state', 'exit', 'detail', 'error'], rows)}`;

@@ -5,16 +5,17 @@ import { versionKey } from '../../lib/package-versions.ts';
 import { noSuch } from '../store/references.ts';
 import type { Actor } from '../store/base.ts';
 import type { Machine } from '../store/inventory/machines.ts';
+import type { ProcessStep } from '../store/projects/process.ts';
 import type { Release } from '../store/projects/releases.ts';
 import type { Task } from '../store/tasks/tasks.ts';
 import type { StoreTransaction } from '../store/store.ts';
 import { checkInterpreter } from '../tasks/interpreters.ts';
 import { submitTask } from '../tasks/submit.ts';
-import { noTargets, selectTargets, type Targets } from '../tasks/targets.ts';
+import { leftOutText, noTargets, selectTargets, type Targets } from '../tasks/targets.ts';
 import type { PlannedStep } from '../tasks/view.ts';
 import { resolveAt, type Opener } from '../projects/index.ts';
 import { deploymentTraits, planSteps, type DeploymentPayload } from './plan.ts';
-import type { PlanContext, StepHandlerRegistry } from './steps/handler.ts';
+import { machinesOf, type PlanContext, type StepHandlerRegistry } from './steps/handler.ts';
 
 /** Machines named in one message. */
 const MOST_NAMED = 10;
@@ -53,9 +54,11 @@ export async function submitDeployment(
   }
   const targets = await selectTargets(tx, { ids, environments: [environment] });
   const { machines } = targets;
-  const steps = planSteps(release.process, handlers, { machines });
+  const planned = planSteps(release.process, handlers, { machines });
   const leftOut = wouldTakePart(targets.leftOut, (those) => planSteps(release.process, handlers, { machines: those }));
-  checkTargets(steps, leftOut, release, environment);
+  checkTargets(planned, leftOut, release, environment);
+  const among = ids === undefined ? `in ${environment}` : 'among those chosen';
+  const steps = planned.map((step, index) => withReason(step, release.process[index]!, leftOut, among));
   checkInterpreters(release, handlers, machines, steps);
   checkVariables(release, environment, machines, steps, sealer);
   const { version } = release;
@@ -89,7 +92,7 @@ export async function submitDeployment(
     data: event,
   });
   if (ids === undefined) {
-    await warnOfIdleSteps(tx, task, steps);
+    await warnOfSkippedSteps(tx, task, steps);
     await warnOfMachinesWithoutEnvironment(tx, task, release);
   }
   return task;
@@ -156,14 +159,23 @@ function checkVariables(
   }
 }
 
-/** A step that matches no machine is not an error, but must not go unnoticed. */
-async function warnOfIdleSteps(tx: StoreTransaction, task: Task, steps: readonly PlannedStep[]): Promise<void> {
-  for (const { name } of steps.filter(({ machines }) => machines.length === 0)) {
-    await tx.taskEvents.append(task.id, {
-      at: task.createdAt,
-      level: 'warning',
-      text: `step ${name}: no machine has its roles`,
-    });
+/** The planned step, with the reason when no machine takes it. */
+function withReason(planned: PlannedStep, step: ProcessStep, leftOut: Targets['leftOut'], among: string): PlannedStep {
+  if (planned.machines.length > 0) return planned;
+  const matching = machinesOf(step, { machines: leftOut.map(({ machine: id, targetRoles }) => ({ id, targetRoles })) });
+  if (matching.length === 0)
+    return { ...planned, skipped: `no machine ${among} has the role ${step.targetRoles.join(' or ')}` };
+  return {
+    ...planned,
+    skipped: `left out: ${leftOutText(leftOut.filter(({ machine }) => matching.includes(machine)))}`,
+  };
+}
+
+/** A step that no machine takes is not an error, but must not go unnoticed. */
+async function warnOfSkippedSteps(tx: StoreTransaction, task: Task, steps: readonly PlannedStep[]): Promise<void> {
+  for (const { name, skipped } of steps) {
+    if (skipped === undefined) continue;
+    await tx.taskEvents.append(task.id, { at: task.createdAt, level: 'warning', text: `step ${name}: ${skipped}` });
   }
 }
 

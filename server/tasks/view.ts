@@ -1,5 +1,6 @@
 // A task as readers see it: its row, and per machine every step with its state, future steps included.
 import type {
+  SkippedStep,
   Task as TaskView,
   TaskError,
   TaskMachine,
@@ -19,6 +20,8 @@ export interface PlannedStep {
   readonly name: string;
   readonly actions: readonly string[];
   readonly machines: readonly string[];
+  /** Why no machine takes it, where that is so. */
+  readonly skipped?: string;
 }
 
 /** A task with all its machines. */
@@ -34,7 +37,13 @@ export async function taskView(store: Pick<Store, 'taskEvents' | 'tasks' | 'tick
     return message !== undefined && isCurrent(message, view) ? { ...view, message } : view;
   });
   const isBlocked = task.startedAt === null && blockedBy.length > 0;
-  return { ...taskSummary(task), machines, ...(isBlocked ? { blockedBy } : {}) };
+  const skippedSteps = skippedStepViews(task);
+  return {
+    ...taskSummary(task),
+    machines,
+    ...(skippedSteps.length > 0 ? { skippedSteps } : {}),
+    ...(isBlocked ? { blockedBy } : {}),
+  };
 }
 
 /** A task's row, for lists. */
@@ -70,6 +79,10 @@ function machineViews(task: Task, tickets: readonly Ticket[]): TaskMachine[] {
     ...[...builders.values()].map((builder) => builder.view()),
     ...leftOut.map(({ machine, reason }) => ({ machine, state: 'skipped' as const, steps: [], leftOut: reason })),
   ];
+}
+
+function skippedStepViews(task: Task): SkippedStep[] {
+  return planOf(task).flatMap(({ name, skipped }) => (skipped === undefined ? [] : { step: name, reason: skipped }));
 }
 
 /** Unique, because neither a number nor a machine's id contains a space. */

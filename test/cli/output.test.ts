@@ -301,6 +301,7 @@ it('a task shows what each machine waits for, and those that never started', asy
       { machine: 'web-2', state: 'skipped', steps: [] },
       { machine: 'web-3', state: 'skipped', steps: [], leftOut: 'disabled' },
     ],
+    skippedSteps: [{ step: 'seed', reason: 'no machine in prod has the role db' }],
     blockedBy: ['t0', 't9'],
   };
   api.on('GET /api/v1/tasks/t1', (_request, response) => json(response, task));
@@ -309,6 +310,7 @@ it('a task shows what each machine waits for, and those that never started', asy
   expect(out).toMatch(/web-1 +web\/stage +pending[ -]+no live link from eu \(LINK_DOWN\)[ -]*\n/);
   expect(out).toMatch(/web-2[ -]+skipped[ -]+not started/);
   expect(out).toMatch(/web-3[ -]+skipped[ -]+left out: it is disabled/);
+  expect(out).toMatch(/seed +skipped[ -]+no machine in prod has the role db/);
   expect(out).toMatch(/blocked by +t0, t9\n/);
 });
 

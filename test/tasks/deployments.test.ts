@@ -294,6 +294,30 @@ it('masks what a tentacle reports about the end of a script before it truncates 
   expect(ticket?.errorDetail).toBe(`${'p'.repeat(1_020)}****`);
 });
 
+it('names the steps that no machine takes, and why', async () => {
+  const h = await startHarness();
+  await h.machine('web-1', { roles: ['web'] });
+  await h.machine('db-1', { roles: ['db'] });
+  const step = (name: string, role: string) => ({ ...checkStep, name, targetRoles: [role] });
+  await project(h, [step('seed', 'nope'), step('migrate', 'db'), checkStep]);
+  await release(h, '1.0.0');
+  await h.store.transaction(async (tx) => {
+    const { version } = await tx.machines.get('db-1');
+    await tx.machines.update('db-1', version, { disabled: true });
+  });
+  const id = await deploy(h);
+  expect((await h.ended(id)).state).toBe('succeeded');
+  const skippedSteps = [
+    { step: 'seed', reason: 'no machine in prod has the role nope' },
+    { step: 'migrate', reason: 'left out: db-1 (disabled)' },
+  ];
+  expect(await taskView(h.store, id)).toMatchObject({ skippedSteps });
+  const messages = (await h.store.taskEvents.stream(id, 0, 100)).filter(({ kind }) => kind === 'message');
+  expect(messages.map((message) => 'text' in message && message.text)).toContain(
+    `step seed: ${skippedSteps[0]!.reason}`,
+  );
+});
+
 it('names the machines that it leaves out, and why', async () => {
   const h = await startHarness();
   const fakes = new Map<string, Awaited<ReturnType<Harness['machine']>>>();
