@@ -78,17 +78,25 @@ export async function createAuthority(
   return new Authority(meshId, certificatePem, key);
 }
 
-/** Opens an existing authority. NOT_INITIALISED when there is none. */
+/** Opens an existing authority. NOT_INITIALISED when there is none, IDENTITY_INVALID when its certificate is damaged. */
 export function openAuthority(dataDir: string, sealer: Sealer): Authority {
   const folder = join(dataDir, 'authority');
-  if (!existsSync(join(folder, 'authority.pem'))) {
-    throw new IsthmusError('NOT_INITIALISED', `there is no authority in ${folder}`);
-  }
-  const certificatePem = readFileSync(join(folder, 'authority.pem'), 'utf8');
+  const file = join(folder, 'authority.pem');
+  if (!existsSync(file)) throw new IsthmusError('NOT_INITIALISED', `there is no authority in ${folder}`);
+  const certificatePem = readFileSync(file, 'utf8');
   const keyPem = sealer.openText(readSecret(join(folder, 'authority.key.sealed')).toString(), SEAL_IDENTITY);
-  const subject = /^CN=isthmus ([a-z0-9-]+)$/.exec(new X509Certificate(certificatePem).subject);
+  const subject = /^CN=isthmus ([a-z0-9-]+)$/.exec(readCertificate(file, certificatePem).subject);
   if (subject?.[1] === undefined) throw new IsthmusError('IDENTITY_INVALID', `${folder} holds another authority`);
   return new Authority(subject[1], certificatePem, createPrivateKey(keyPem));
+}
+
+function readCertificate(file: string, pem: string): X509Certificate {
+  try {
+    return new X509Certificate(pem);
+  } catch (cause) {
+    const remedy = 'The file is damaged: restore a backup.';
+    throw new IsthmusError('IDENTITY_INVALID', `${file} is not a certificate in PEM`, { remedy, cause });
+  }
 }
 
 export class Authority {

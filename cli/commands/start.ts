@@ -127,7 +127,9 @@ async function readConfigFile(dataDir: string): Promise<{ name: string; text: st
   try {
     return { name, text: decodeText(await readFile(name), name).text };
   } catch (cause) {
-    if (cause instanceof IsthmusError) throw cause;
+    if (cause instanceof IsthmusError) {
+      throw new IsthmusError('CONFIG_INVALID', cause.message, { remedy: cause.remedy, cause });
+    }
     if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw new IsthmusError('CONFIG_INVALID', `cannot read ${name}`, { cause });
   }

@@ -22,6 +22,8 @@ const CONTENTION_MS = 250;
 
 /** Another process, or another holder in this one, has the lock. */
 const SQLITE_BUSY = 5;
+/** The file holds something else. */
+const SQLITE_NOTADB = 26;
 
 export interface DataLock {
   /** Idempotent. */
@@ -70,6 +72,11 @@ function lockFailure(dataDir: string, thrown: unknown): IsthmusError {
   if (code === SQLITE_BUSY) {
     const holder = readHolder(join(dataDir, PID_FILE));
     return new IsthmusError('DATA_DIR_LOCKED', `${dataDir} is in use by process ${holder}`);
+  }
+  if (code === SQLITE_NOTADB) {
+    const remedy = 'The file is damaged. It holds no data: delete it while nothing runs on the folder.';
+    const message = `${join(dataDir, LOCK_FILE)} is not the file of a lock`;
+    return new IsthmusError('DATA_DIR_UNUSABLE', message, { remedy, cause: thrown });
   }
   const reason = thrown instanceof Error ? thrown.message : String(thrown);
   return new IsthmusError('DATA_DIR_UNUSABLE', `${dataDir} cannot be locked: ${reason}`, { cause: thrown });
