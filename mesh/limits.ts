@@ -48,7 +48,7 @@ export interface WindowLimits {
   readonly minRoundTripMs: number;
   /** How long a measured delivery rate is used. */
   readonly rateMemoryMs: number;
-  /** How often acknowledgements are sent, one message per tunnel for everything read since. */
+  /** How often acknowledgements are sent, one message for everything read since. */
   readonly ackEveryMs: number;
 }
 

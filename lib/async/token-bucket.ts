@@ -14,11 +14,12 @@ export class TokenBucket {
     this.#atMs = nowMs;
   }
 
-  take(nowMs: number = performance.now()): boolean {
+  /** Takes so many tokens, or none when there are fewer. */
+  take(tokens = 1, nowMs: number = performance.now()): boolean {
     this.#tokens = Math.min(this.#burst, this.#tokens + (nowMs - this.#atMs) * this.#perMs);
     this.#atMs = nowMs;
-    if (this.#tokens < 1) return false;
-    this.#tokens -= 1;
+    if (this.#tokens < tokens) return false;
+    this.#tokens -= tokens;
     return true;
   }
 }

@@ -7,14 +7,15 @@ import { constants, type Http2Session, type Http2Stream } from 'node:http2';
 import type { Duplex } from 'node:stream';
 import { IsthmusError } from '../../contract/errors.ts';
 import { TokenBucket } from '../async/token-bucket.ts';
+import { MessageCounter } from './message-counter.ts';
 import { Silence } from './silence.ts';
 import { StrayBytes } from './stray-bytes.ts';
 
 /** PING, SETTINGS and the like: gRPC sends some at the start and hardly any later. */
 const CONTROL_FRAMES = { burst: 100, perSecond: 10 };
-/** Pieces of calls below this size cost about the same; acknowledgements of bulk are the most frequent of a node. */
-const SMALL_BYTES = 64;
-const SMALL_PIECES = { burst: 10_000, perSecond: 10_000 };
+/** Messages of calls, and further pieces of one below this size, each of which costs about as much as a message. */
+const SMALL_BYTES = 1024;
+const MESSAGES = { burst: 10_000, perSecond: 10_000 };
 /** Calls that a server gives up: their caller can provoke it, as by a short deadline. */
 const PROVOKED_RESETS = { burst: 4, perSecond: 0.25 };
 /** The head of a DATA frame. */
@@ -53,7 +54,7 @@ export class SessionGuard {
   #openCalls = 0;
   readonly #controlFrames = new TokenBucket(CONTROL_FRAMES.perSecond, CONTROL_FRAMES.burst);
   readonly #provokedResets = new TokenBucket(PROVOKED_RESETS.perSecond, PROVOKED_RESETS.burst);
-  readonly #smallPieces = new TokenBucket(SMALL_PIECES.perSecond, SMALL_PIECES.burst);
+  readonly #messages = new TokenBucket(MESSAGES.perSecond, MESSAGES.burst);
   #session: Http2Session | undefined;
   #ended = false;
 
@@ -96,9 +97,10 @@ export class SessionGuard {
     stream.once('close', () => (this.#openCalls -= 1));
     this.#stray.belong(CALL_BYTES);
     stream.on('headers', () => this.#count(this.#controlFrames, 'interim answers'));
+    const messages = new MessageCounter();
     const [push, close] = [stream.push.bind(stream), stream.close.bind(stream)];
     stream.push = (chunk: Buffer | null, encoding) => {
-      if (chunk !== null) this.#received(chunk.length);
+      if (chunk !== null) this.#received(chunk.length, messages.begunIn(chunk));
       return push(chunk, encoding);
     };
     stream.close = (code, onClosed) => {
@@ -129,13 +131,14 @@ export class SessionGuard {
     if (isAllowed) this.#stray.belong(this.#rules.windowBytes);
   }
 
-  #received(bytes: number): void {
+  #received(bytes: number, messages: number): void {
     this.#stray.belong(bytes + HEAD_BYTES);
-    if (bytes < SMALL_BYTES) this.#count(this.#smallPieces, 'small pieces of calls');
+    if (messages > 0) this.#count(this.#messages, 'messages', messages);
+    else if (bytes < SMALL_BYTES) this.#count(this.#messages, 'pieces of messages');
   }
 
-  #count(bucket: TokenBucket, what: string): void {
-    if (!bucket.take()) this.end(tooFast(what));
+  #count(bucket: TokenBucket, what: string, times = 1): void {
+    if (!bucket.take(times)) this.end(tooFast(what));
   }
 }
 

@@ -32,7 +32,7 @@ export class EnrolmentLimiter {
       bucket = new TokenBucket(perAddressPerSecond, perAddressBurst, nowMs);
       this.#byAddress.set(address, bucket);
     }
-    if (!bucket.take(nowMs) || !this.#all.take(nowMs) || this.#open >= concurrent) {
+    if (!bucket.take(1, nowMs) || !this.#all.take(1, nowMs) || this.#open >= concurrent) {
       throw new IsthmusError('RESOURCE_EXHAUSTED', 'too many enrolments are being tried');
     }
   }

@@ -8,6 +8,7 @@ import type { NodeStart } from '../../certs/starts.ts';
 import type { NodeRole } from '../../contract/nodes.ts';
 import { IsthmusError, type ErrorCode } from '../../contract/errors.ts';
 import type { AttachFrame, AttachFrame__Output } from '../../proto/gen/isthmus/mesh/v1/AttachFrame.ts';
+import type { BulkAcks__Output } from '../../proto/gen/isthmus/mesh/v1/BulkAcks.ts';
 import type { Credential__Output as CredentialMessage } from '../../proto/gen/isthmus/mesh/v1/Credential.ts';
 import type { RevocationList__Output as RevocationListMessage } from '../../proto/gen/isthmus/mesh/v1/RevocationList.ts';
 import type { MeshLimits } from '../limits.ts';
@@ -19,6 +20,7 @@ import type { TunnelRequest } from '../tunnel/request.ts';
 import { SendWindow, type TunnelWindow } from '../tunnel/window.ts';
 import { BulkSlots } from './bulk-slots.ts';
 import { TunnelQuota } from './tunnel-quota.ts';
+import { FrameRate } from './frame-rate.ts';
 import { Heartbeat, type HeartbeatLimits } from './heartbeat.ts';
 import type { Relation } from './hello.ts';
 import type { FrameSource } from '../tunnel/next-frame.ts';
@@ -90,6 +92,7 @@ export class LinkSession {
   readonly #counter: ByteCounter;
   readonly #heartbeat: Heartbeat;
   readonly #acks: AckSender;
+  readonly #frameRate = new FrameRate();
   /** For the peer's requests, and for this node's requests to the peer. */
   readonly #peerQuota: TunnelQuota;
   readonly #ownQuota: TunnelQuota;
@@ -127,8 +130,8 @@ export class LinkSession {
       () => this.#isBulkQueued(),
     );
     this.window = new SendWindow(limits.bulkWindow, () => this.#heartbeat.minRoundTripMs);
-    this.#acks = new AckSender(limits.bulkWindow.ackEveryMs, (tunnelId, receivedBytes) =>
-      this.#orEnd(() => this.send({ bulkAck: { tunnelId, receivedBytes } })),
+    this.#acks = new AckSender(limits.bulkWindow.ackEveryMs, (acks) =>
+      this.#orEnd(() => this.send({ bulkAcks: { acks } })),
     );
   }
 
@@ -269,6 +272,7 @@ export class LinkSession {
   controlStream(tunnelId: Buffer, call: TunnelCall): Duplex {
     const key = tunnelId.toString('hex');
     const stream = new ControlStream(call, {
+      whenFree: (send) => this.#frameRate.whenFree(() => this.#orEnd(send)),
       closed: () => this.#tunnels.delete(key),
       abandoned: () => {
         // The server side of a call cannot reset it while data is held back, so it asks the client side to.
@@ -352,7 +356,7 @@ export class LinkSession {
     this.#heartbeat.heard();
     if (frame.ping) this.#pinged(frame.ping.id, frame.ping.fast);
     else if (frame.pong) this.#answered(frame.pong.id);
-    else if (frame.bulkAck) this.#acknowledged(frame.bulkAck.tunnelId, frame.bulkAck.receivedBytes);
+    else if (frame.bulkAcks) this.#acknowledged(frame.bulkAcks);
     else if (frame.close) this.#tunnels.get(frame.close.tunnelId.toString('hex'))?.stream.destroy();
     else if (frame.revocations) this.#hooks.revocations(this, frame.revocations);
     else if (frame.credential) this.#hooks.credential(this, frame.credential);
@@ -381,8 +385,10 @@ export class LinkSession {
       : { intervalMs: heartbeatIntervalMs, timeoutMs: linkTimeoutMs };
   }
 
-  #acknowledged(tunnelId: Buffer, bytes: number): void {
-    this.#tunnels.get(tunnelId.toString('hex'))?.window?.acknowledge(bytes);
+  #acknowledged({ acks }: BulkAcks__Output): void {
+    for (const { tunnelId, receivedBytes } of acks) {
+      this.#tunnels.get(tunnelId.toString('hex'))?.window?.acknowledge(receivedBytes);
+    }
   }
 
   #goodbye(code: string, detail: string): void {

@@ -1,13 +1,18 @@
-// Acknowledges bulk bytes: one message per tunnel every few milliseconds, so that a fast line costs a few hundred small
-// messages a second.
+// Acknowledges bulk bytes: one message for all tunnels of a link every few milliseconds, so that a fast line costs at
+// most a few hundred small messages a second.
+
+export interface BulkAck {
+  readonly tunnelId: Buffer;
+  readonly receivedBytes: number;
+}
 
 export class AckSender {
   readonly #everyMs: number;
-  readonly #send: (tunnelId: Buffer, totalBytes: number) => void;
+  readonly #send: (acks: BulkAck[]) => void;
   readonly #pending = new Map<Buffer, number>();
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(everyMs: number, send: (tunnelId: Buffer, totalBytes: number) => void) {
+  constructor(everyMs: number, send: (acks: BulkAck[]) => void) {
     this.#everyMs = everyMs;
     this.#send = send;
   }
@@ -25,7 +30,7 @@ export class AckSender {
 
   #flush(): void {
     this.#timer = undefined;
-    for (const [tunnelId, totalBytes] of this.#pending) this.#send(tunnelId, totalBytes);
+    this.#send([...this.#pending].map(([tunnelId, receivedBytes]) => ({ tunnelId, receivedBytes })));
     this.#pending.clear();
   }
 }

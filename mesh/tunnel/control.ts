@@ -13,6 +13,8 @@ export type TunnelCall =
   | { readonly side: 'server'; readonly stream: ServerDuplexStream<TunnelFrame__Output, TunnelFrame> };
 
 export interface ControlHooks {
+  /** Calls `send` once the link may carry one more frame. */
+  whenFree(send: () => void): void;
   /** The tunnel is closed for this node. */
   closed(): void;
   /** Pending bytes are dropped. On the server side of a call the peer must be told to reset it. */
@@ -81,17 +83,12 @@ export class ControlStream extends Duplex {
   }
 
   override _write(chunk: Buffer, _encoding: string, callback: (error?: Error | null) => void): void {
-    if (this.#ended) {
-      // The peer has closed the tunnel, so writes are dropped.
-      callback();
-      return;
-    }
-    let more = true;
-    for (let from = 0; from < chunk.length; from += MAX_DATA_BYTES) {
-      more = this.#call.stream.write({ data: chunk.subarray(from, from + MAX_DATA_BYTES) });
-    }
-    if (more) callback();
-    else this.#pendingWrite = callback;
+    this.#hooks.whenFree(() => this.#send(chunk, callback));
+  }
+
+  /** Merges what was written while the last write waited. */
+  override _writev(chunks: { readonly chunk: Buffer }[], callback: (error?: Error | null) => void): void {
+    this._write(Buffer.concat(chunks.map(({ chunk }) => chunk)), '', callback);
   }
 
   override _final(callback: (error?: Error | null) => void): void {
@@ -123,6 +120,20 @@ export class ControlStream extends Duplex {
     const { stream } = this.#call;
     closeWithin(stream, LINGER_MS, () => this.#abandon());
     stream.resume();
+  }
+
+  #send(bytes: Buffer, callback: (error?: Error | null) => void): void {
+    if (this.#ended) {
+      // The peer has closed the tunnel, so writes are dropped.
+      callback();
+      return;
+    }
+    let more = true;
+    for (let from = 0; from < bytes.length; from += MAX_DATA_BYTES) {
+      more = this.#call.stream.write({ data: bytes.subarray(from, from + MAX_DATA_BYTES) });
+    }
+    if (more) callback();
+    else this.#pendingWrite = callback;
   }
 
   #resumeWrite(): void {

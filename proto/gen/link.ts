@@ -3,6 +3,7 @@ import type { EnumTypeDefinition, MessageTypeDefinition } from '@grpc/proto-load
 
 import type { AttachFrame as _isthmus_mesh_v1_AttachFrame, AttachFrame__Output as _isthmus_mesh_v1_AttachFrame__Output } from './isthmus/mesh/v1/AttachFrame.ts';
 import type { BulkAck as _isthmus_mesh_v1_BulkAck, BulkAck__Output as _isthmus_mesh_v1_BulkAck__Output } from './isthmus/mesh/v1/BulkAck.ts';
+import type { BulkAcks as _isthmus_mesh_v1_BulkAcks, BulkAcks__Output as _isthmus_mesh_v1_BulkAcks__Output } from './isthmus/mesh/v1/BulkAcks.ts';
 import type { BulkPreface as _isthmus_mesh_v1_BulkPreface, BulkPreface__Output as _isthmus_mesh_v1_BulkPreface__Output } from './isthmus/mesh/v1/BulkPreface.ts';
 import type { CloseTunnel as _isthmus_mesh_v1_CloseTunnel, CloseTunnel__Output as _isthmus_mesh_v1_CloseTunnel__Output } from './isthmus/mesh/v1/CloseTunnel.ts';
 import type { Credential as _isthmus_mesh_v1_Credential, Credential__Output as _isthmus_mesh_v1_Credential__Output } from './isthmus/mesh/v1/Credential.ts';
@@ -33,6 +34,7 @@ export interface ProtoGrpcType {
       v1: {
         AttachFrame: MessageTypeDefinition<_isthmus_mesh_v1_AttachFrame, _isthmus_mesh_v1_AttachFrame__Output>
         BulkAck: MessageTypeDefinition<_isthmus_mesh_v1_BulkAck, _isthmus_mesh_v1_BulkAck__Output>
+        BulkAcks: MessageTypeDefinition<_isthmus_mesh_v1_BulkAcks, _isthmus_mesh_v1_BulkAcks__Output>
         BulkPreface: MessageTypeDefinition<_isthmus_mesh_v1_BulkPreface, _isthmus_mesh_v1_BulkPreface__Output>
         CloseTunnel: MessageTypeDefinition<_isthmus_mesh_v1_CloseTunnel, _isthmus_mesh_v1_CloseTunnel__Output>
         Credential: MessageTypeDefinition<_isthmus_mesh_v1_Credential, _isthmus_mesh_v1_Credential__Output>

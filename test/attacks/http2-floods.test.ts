@@ -19,7 +19,7 @@ import { createTestMesh } from '../support/identities.ts';
 import { linked, startNode } from '../support/mesh.ts';
 import { socketPair } from '../support/streams.ts';
 import { waitFor } from '../support/wait.ts';
-import { callHead, field, flag, frame, frameType, opening, pour, repeated, reset } from './http2-frames.ts';
+import { callHead, field, flag, frame, frameType, message, opening, pour, repeated, reset } from './http2-frames.ts';
 
 const { Topology } = loadDefinitions('isthmus/topology/v1/topology.proto').isthmus.topology.v1;
 /** nghttp2 finds some of them itself. */
@@ -27,6 +27,7 @@ const fault = /^(RATE_LIMITED|PROTOCOL)$/;
 /** Calls end before that is told where nghttp2 has found it. */
 const lost = /^(RATE_LIMITED|PROTOCOL|UNREACHABLE)$/;
 const watch = callHead('/isthmus.topology.v1.Topology/Watch');
+const answerHead = Buffer.concat([field(':status', '200'), field('content-type', 'application/grpc')]);
 
 /** The call that the peer has open. */
 const call = 1;
@@ -50,7 +51,25 @@ const toEither: Readonly<Record<string, () => Iterable<Buffer>>> = {
   PING: () => many(most, frame(frameType.ping, 0, 0, Buffer.alloc(8))),
   SETTINGS: () => many(most, frame(frameType.settings, 0, 0)),
 };
+/** The head of a message of 4 MB. */
+const longHead = Buffer.from([0, 0, 0x3f, 0, 0]);
+/** A field that no type has. */
+const small = message(Buffer.from([0x78, 0]));
+/** Of a call that is answered: a client takes no other. */
+const ofCalls: Readonly<Record<string, () => Iterable<Buffer>>> = {
+  'pieces of 64 bytes': () =>
+    repeated(most / 10, (i) => [frame(frameType.data, 0, call, i === 0 ? longHead : Buffer.alloc(64))]),
+  'empty messages': () => many(100, frame(frameType.data, 0, call, Buffer.alloc(16_384))),
+  'small messages': () => many(100, frame(frameType.data, 0, call, Buffer.concat(Array<Buffer>(2_000).fill(small)))),
+};
+const answered = Object.entries(ofCalls).map(([name, flood]) => [name, () => answer(flood())] as const);
+function* answer(flood: Iterable<Buffer>) {
+  yield frame(frameType.headers, flag.endHeaders, call, answerHead);
+  yield* flood;
+}
+
 const toServer = {
+  ...ofCalls,
   'WINDOW_UPDATE of a call that has ended': function* () {
     yield frame(frameType.headers, flag.endHeaders, call + 2, watch);
     yield reset(call + 2);
@@ -58,6 +77,7 @@ const toServer = {
   },
 };
 const toClient = {
+  ...Object.fromEntries(answered),
   ALTSVC: () => many(most, frame(frameType.altSvc, 0, 0, Buffer.concat([origin, Buffer.from('h2=":1"')]))),
   ORIGIN: () => many(most, frame(frameType.origin, 0, 0, origin)),
   'interim answers': () => many(few, frame(frameType.headers, flag.endHeaders, call, field(':status', '103'))),

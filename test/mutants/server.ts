@@ -107,6 +107,15 @@ export const serverMutants: Mutants = {
       test: ['a client', 'ends a session with a flood of interim answers'],
     },
   },
+  'messages-uncounted': {
+    file: 'lib/grpc/session-guard.ts',
+    find: "this.#count(this.#messages, 'messages', messages)",
+    replace: "this.#count(this.#messages, 'messages')",
+    red: {
+      file: 'test/attacks/http2-floods.test.ts',
+      test: ['a server', 'ends a session with a flood of empty messages'],
+    },
+  },
   'stray-frames-uncounted': {
     file: 'lib/grpc/session-guard.ts',
     find: 'if (this.#stray.exceeded())',

@@ -90,7 +90,7 @@ export async function fakeParent(node: TestNode, hello: Partial<Hello> = {}): Pr
 
 /** The byte stream of a control tunnel after its opening messages. */
 export function controlStream(call: ConstructorParameters<typeof ControlStream>[0]): Duplex {
-  return new ControlStream(call, { closed: () => undefined, abandoned: () => undefined });
+  return new ControlStream(call, { whenFree: (send) => send(), closed: () => undefined, abandoned: () => undefined });
 }
 
 /** Serves `echo` as the accepting endpoint of a tunnel. */

@@ -6,7 +6,7 @@ import type { Pong as _isthmus_mesh_v1_Pong, Pong__Output as _isthmus_mesh_v1_Po
 import type { OpenTunnel as _isthmus_mesh_v1_OpenTunnel, OpenTunnel__Output as _isthmus_mesh_v1_OpenTunnel__Output } from '../../../isthmus/mesh/v1/OpenTunnel.ts';
 import type { Goodbye as _isthmus_mesh_v1_Goodbye, Goodbye__Output as _isthmus_mesh_v1_Goodbye__Output } from '../../../isthmus/mesh/v1/Goodbye.ts';
 import type { RevocationList as _isthmus_mesh_v1_RevocationList, RevocationList__Output as _isthmus_mesh_v1_RevocationList__Output } from '../../../isthmus/mesh/v1/RevocationList.ts';
-import type { BulkAck as _isthmus_mesh_v1_BulkAck, BulkAck__Output as _isthmus_mesh_v1_BulkAck__Output } from '../../../isthmus/mesh/v1/BulkAck.ts';
+import type { BulkAcks as _isthmus_mesh_v1_BulkAcks, BulkAcks__Output as _isthmus_mesh_v1_BulkAcks__Output } from '../../../isthmus/mesh/v1/BulkAcks.ts';
 import type { CloseTunnel as _isthmus_mesh_v1_CloseTunnel, CloseTunnel__Output as _isthmus_mesh_v1_CloseTunnel__Output } from '../../../isthmus/mesh/v1/CloseTunnel.ts';
 import type { Credential as _isthmus_mesh_v1_Credential, Credential__Output as _isthmus_mesh_v1_Credential__Output } from '../../../isthmus/mesh/v1/Credential.ts';
 
@@ -24,9 +24,9 @@ export interface AttachFrame {
    */
   'revocations'?: (_isthmus_mesh_v1_RevocationList | null);
   /**
-   * Bytes of a bulk connection that the receiver has taken off the wire.
+   * Bytes of bulk connections that the receiver has taken off the wire.
    */
-  'bulkAck'?: (_isthmus_mesh_v1_BulkAck | null);
+  'bulkAcks'?: (_isthmus_mesh_v1_BulkAcks | null);
   /**
    * Either side: this control tunnel is closed, whatever its stream still buffers.
    */
@@ -35,7 +35,7 @@ export interface AttachFrame {
    * Either side: the certificate that it has used since it was renewed in this session.
    */
   'credential'?: (_isthmus_mesh_v1_Credential | null);
-  'frame'?: "hello"|"ping"|"pong"|"open"|"goodbye"|"revocations"|"bulkAck"|"close"|"credential";
+  'frame'?: "hello"|"ping"|"pong"|"open"|"goodbye"|"revocations"|"bulkAcks"|"close"|"credential";
 }
 
 export interface AttachFrame__Output {
@@ -52,9 +52,9 @@ export interface AttachFrame__Output {
    */
   'revocations'?: (_isthmus_mesh_v1_RevocationList__Output | null);
   /**
-   * Bytes of a bulk connection that the receiver has taken off the wire.
+   * Bytes of bulk connections that the receiver has taken off the wire.
    */
-  'bulkAck'?: (_isthmus_mesh_v1_BulkAck__Output | null);
+  'bulkAcks'?: (_isthmus_mesh_v1_BulkAcks__Output | null);
   /**
    * Either side: this control tunnel is closed, whatever its stream still buffers.
    */
@@ -63,5 +63,5 @@ export interface AttachFrame__Output {
    * Either side: the certificate that it has used since it was renewed in this session.
    */
   'credential'?: (_isthmus_mesh_v1_Credential__Output | null);
-  'frame'?: "hello"|"ping"|"pong"|"open"|"goodbye"|"revocations"|"bulkAck"|"close"|"credential";
+  'frame'?: "hello"|"ping"|"pong"|"open"|"goodbye"|"revocations"|"bulkAcks"|"close"|"credential";
 }
