@@ -83,9 +83,13 @@ export async function createApi(context: ApiContext, server: FastifyServerOption
   app.addHook('onRoute', (route) => {
     known.add(route.url, route.method);
   });
-  app.setNotFoundHandler((request, reply) => known.reject(request, reply));
   await enforceAccess(app as never, context);
   await app.register(helmet, { contentSecurityPolicy: { directives: { defaultSrc: ["'none'"] } } });
+  // With the headers of helmet, and before the body is read.
+  app.addHook('onRequest', (request, reply, done) => {
+    if (request.is404) known.reject(request, reply);
+    else done();
+  });
   await app.register(swagger, openApiOptions(context.meshId));
   await app.register(inScope(probeRoutes, context));
   await app.register(inScope(v1, context), { prefix: '/api/v1' });
@@ -183,6 +187,7 @@ class KnownPaths {
     this.#paths.set(url, path);
   }
 
+  /** Answers a request that no route takes. */
   reject(request: FastifyRequest, reply: FastifyReply): FastifyReply {
     const path = request.url.split('?')[0] ?? '';
     const methods = [...this.#paths.values()]

@@ -27,9 +27,8 @@ export async function enforceAccess(app: FastifyInstance, context: ApiContext): 
     throw new IsthmusError('ACCESS_MISSING', `${String(route.method)} ${route.url} has no access rule`);
   });
   app.addHook('onRequest', async (request) => {
-    // Without an access rule there is no route: the not-found handler answers.
-    const access = request.routeOptions.config.access ?? 'public';
-    if (access === 'public') return;
+    const { access } = request.routeOptions.config;
+    if (access === undefined || access === 'public') return;
     const authentication = await authenticate(context.store, bearer(request), Date.now());
     if (authentication.kind === 'denied') {
       const counted = await countWrongKey(request);

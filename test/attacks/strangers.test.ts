@@ -110,6 +110,25 @@ describe('a connection without a key', () => {
     await Promise.all(ends);
   });
 
+  it.each([
+    ['/nope', 404],
+    ['/api/v1/nope', 404],
+    ['/livez', 405],
+    ['/%zz', 404],
+  ])('gets its answer before its body at %s, and is ended', async (path, status) => {
+    const { base } = await startApi();
+    const socket = connect(Number(new URL(base).port), '127.0.0.1');
+    onTestFinished(() => void socket.destroy());
+    const closed = once(socket, 'close');
+    socket.write(
+      `POST ${path} HTTP/1.1\r\nHost: api\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{`,
+    );
+    const [answer] = (await once(socket, 'data')) as [Buffer];
+    expect(answer.toString()).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
+    socket.resume();
+    await closed;
+  });
+
   it('gets its answer although it goes on sending', async () => {
     const { base } = await startApi();
     const socket = connect(Number(new URL(base).port), '127.0.0.1');
