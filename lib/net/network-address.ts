@@ -1,7 +1,7 @@
 // Which addresses from another party this process may connect to. A name is resolved once, every address is checked, and
 // the connection goes to a checked address, so that a later change of the name (rebinding) has no effect.
 import { lookup } from 'node:dns/promises';
-import { isIP } from 'node:net';
+import { isIP, isIPv4 } from 'node:net';
 import ipaddr from 'ipaddr.js';
 import { IsthmusError } from '../../contract/errors.ts';
 import { hostOf } from './host-port.ts';
@@ -45,6 +45,7 @@ export function isNetwork(text: string): boolean {
 
 /** What one party may have all addresses of: an IPv4 address, or the /64 network of an IPv6 address. */
 export function networkOf(address: string): string {
+  if (isIPv4(address)) return address;
   if (!ipaddr.isValid(address)) return address;
   const parsed = ipaddr.process(address);
   return parsed.kind() === 'ipv4' ? parsed.toString() : (parsed as ipaddr.IPv6).parts.slice(0, 4).join(':');

@@ -19,6 +19,9 @@ export interface PendingLimits {
 /** Called with the address of every connection that gives way to a newer one. */
 type OnCrowd = (error: IsthmusError, address: string) => void;
 
+/** Made once: its stack would cost more than a tenth of accepting a connection. */
+const CROWDED = new IsthmusError('RATE_LIMITED', 'too many connections that do not say who they are');
+
 export class PendingConnection {
   readonly address: string;
   /** What to destroy: the TLS session once there is one. Destroying both in one turn ends the process (Node 24). */
@@ -90,13 +93,10 @@ export class PendingConnections {
     const own = this.#networks.get(network);
     const isFull = own !== undefined && own.size >= this.#limits.perNetwork;
     if (!isFull && this.#size < this.#limits.inAll) return true;
-    const oldest = isFull ? yielding(own)[0] : this.#oldestOfTheLargest();
+    const oldest = isFull ? own.values().find(yields) : this.#oldestOfTheLargest();
     if (oldest === undefined) return false;
     oldest.close();
-    this.#onCrowd(
-      new IsthmusError('RATE_LIMITED', 'too many connections that do not say who they are'),
-      oldest.address,
-    );
+    this.#onCrowd(CROWDED, oldest.address);
     return true;
   }
 
@@ -104,15 +104,15 @@ export class PendingConnections {
   #oldestOfTheLargest(): PendingConnection | undefined {
     let largest: PendingConnection[] = [];
     for (const connections of this.#networks.values()) {
-      const candidates = yielding(connections);
+      const candidates = connections.values().filter(yields).toArray();
       if (candidates.length > largest.length) largest = candidates;
     }
     return largest[0];
   }
 }
 
-function yielding(connections: Iterable<PendingConnection>): PendingConnection[] {
-  return [...connections].filter(({ held }) => !held);
+function yields({ held }: PendingConnection): boolean {
+  return !held;
 }
 
 /**
