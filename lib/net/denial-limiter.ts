@@ -1,4 +1,5 @@
 // Limits how often denials are reported: repeated denials, of one source or of many, must not fill a log, disk or line.
+// Its clock is monotonic.
 import { LRUCache } from 'lru-cache';
 
 export interface DenialLimits {

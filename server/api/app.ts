@@ -83,7 +83,7 @@ export async function createApi(context: ApiContext, server: FastifyServerOption
   app.addHook('onRoute', (route) => {
     known.add(route.url, route.method);
   });
-  await enforceAccess(app as never, context);
+  enforceAccess(app as never, context);
   await app.register(helmet, { contentSecurityPolicy: { directives: { defaultSrc: ["'none'"] } } });
   // With the headers of helmet, and before the body is read.
   app.addHook('onRequest', (request, reply, done) => {

@@ -1,26 +1,22 @@
 // Route access: deny by default. A route without an access rule stops the start-up (I10). A request without a valid
 // key, or with a key of too low a role, is denied before its body is read, and leaves one denial.
-import rateLimit from '@fastify/rate-limit';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { IsthmusError } from '../../contract/errors.ts';
+import { DenialLimiter } from '../../lib/net/denial-limiter.ts';
+import { networkOf } from '../../lib/net/network-address.ts';
 import { authenticate, covers, type Principal } from '../access/api-keys.ts';
 import type { ApiContext } from './context.ts';
 
-/** Wrong keys that one address may present per minute: a typo in a script's loop stays below, guessing does not. */
-const FAILURES_PER_MINUTE = 30;
+/** Wrong keys of one network per minute: a typo in a script's loop stays below, guessing does not. */
+const WRONG_KEYS = { perSource: 30, windowMs: 60_000, sources: 10_000 };
 
 /** The actor of a request without a valid key. */
 export const ANONYMOUS = 'anonymous';
 
-/** How many addresses are remembered; the least recent is dropped first. */
-const ADDRESSES_REMEMBERED = 10_000;
-
 /** Adds authentication and authorisation to every route of the instance. */
-export async function enforceAccess(app: FastifyInstance, context: ApiContext): Promise<void> {
-  const limits = { max: FAILURES_PER_MINUTE, timeWindow: 60_000, cache: ADDRESSES_REMEMBERED };
-  await app.register(rateLimit, { global: false, ...limits });
+export function enforceAccess(app: FastifyInstance, context: ApiContext): void {
   // Only wrong keys count, so that valid keys are not limited by wrong ones from the same address.
-  const countWrongKey = app.createRateLimit();
+  const wrongKeys = new DenialLimiter(WRONG_KEYS);
   app.decorateRequest('principal', null);
   app.addHook('onRoute', (route) => {
     if (route.config?.access !== undefined) return;
@@ -31,8 +27,7 @@ export async function enforceAccess(app: FastifyInstance, context: ApiContext): 
     if (access === undefined || access === 'public') return;
     const authentication = await authenticate(context.store, bearer(request), Date.now());
     if (authentication.kind === 'denied') {
-      const counted = await countWrongKey(request);
-      if (!counted.isAllowed && counted.isExceeded) {
+      if (wrongKeys.admit(networkOf(request.ip)) === 'suppressed') {
         throw new IsthmusError('RESOURCE_EXHAUSTED', 'too many wrong keys from this address');
       }
       throw await denied(context, request, ANONYMOUS, new IsthmusError('UNAUTHENTICATED', authentication.why));
