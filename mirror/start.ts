@@ -11,7 +11,7 @@ import { IsthmusError } from '../contract/errors.ts';
 import { startComponent, type Running, type Teardown } from '../lib/component.ts';
 import type { Logger } from '../lib/telemetry/log.ts';
 import { BlobServer, type BlobOrigin, type BlobRequest } from '../lib/blobs/blob-server.ts';
-import { BlobStore } from '../lib/blobs/blob-store.ts';
+import { blobEntries, BlobStore } from '../lib/blobs/blob-store.ts';
 import { checkFeedUrl } from '../lib/net/feed-url.ts';
 import { AbandonedSources } from '../node/sources/abandoned.ts';
 import { connectSource, FEED_SERVICE } from '../node/sources/connect.ts';
@@ -49,7 +49,7 @@ export function start(config: MirrorConfig, { log }: { readonly log: Logger }): 
 async function assemble(config: MirrorConfig, log: Logger, teardown: Teardown): Promise<MirrorAddresses> {
   const { dataDir } = config;
   if (config.feedUrl !== undefined) checkFeedUrl(config.feedUrl);
-  const node = await openNode('mirror', config, { log, teardown });
+  const node = await openNode('mirror', config, { log, teardown, deeper: blobEntries('packages') });
   const { identity, revocations, mesh } = node;
   const sources = await SourceFinder.open(mesh, dataDir, log);
   teardown.add(() => sources.stop());

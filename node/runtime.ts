@@ -35,6 +35,7 @@ interface NodeDeps {
   readonly log: Logger;
   readonly teardown: Teardown;
   readonly secrets?: readonly string[];
+  readonly deeper?: readonly string[];
 }
 
 export interface NodeRuntime {
@@ -46,14 +47,15 @@ export interface NodeRuntime {
 
 /**
  * Starts the mesh of a joined node. IDENTITY_INVALID for a folder of another role, DATA_DIR_LOCKED for one in use,
- * PERMISSIONS_UNSAFE for one that others can change; `secrets` are what else they may not read in it.
+ * PERMISSIONS_UNSAFE for one that others can change; `secrets` are what else they may not read in it, `deeper` as in
+ * `checkDataDir`.
  */
 export async function openNode(
   role: JoinRole,
   { dataDir, listen, parents, dials = [], relaying = false, linkTimeoutS }: NodeConfig,
-  { log, teardown, secrets = [] }: NodeDeps,
+  { log, teardown, secrets = [], deeper }: NodeDeps,
 ): Promise<NodeRuntime> {
-  checkDataDir(dataDir, [...IDENTITY_SECRETS, ...secrets]);
+  checkDataDir(dataDir, [...IDENTITY_SECRETS, ...secrets], { deeper });
   const identity = await IdentityStore.open(dataDir);
   const { node, role: joinedAs, authorityPem, meshId } = identity.current();
   if (joinedAs !== role) throw new IsthmusError('IDENTITY_INVALID', `${node} is a ${joinedAs}, not a ${role}`);

@@ -2,7 +2,21 @@
 // folder in it that others could pass is created closed, or opened where it is needed (a workspace for its script).
 import { chmod, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { blobEntries } from '../lib/blobs/blob-store.ts';
 import { ownFolder } from '../lib/files/private.ts';
+
+const INSTALLATION = 'applications/*/*/*';
+
+/** What the tentacle keeps below the first level. The files of workspaces and of releases are not its own. */
+export const OWN_ENTRIES: readonly string[] = [
+  ...blobEntries('packages'),
+  'tickets/*',
+  'applications/*',
+  'applications/*/*',
+  INSTALLATION,
+  `${INSTALLATION}/{.private,releases,*.json}`,
+  `${INSTALLATION}/releases/*.json`,
+];
 
 /** Lets accounts pass the data folder, in which the files, such as the settings, are closed to them. Idempotent. */
 export async function letThrough(dataDir: string): Promise<void> {

@@ -18,6 +18,7 @@ import { HealthReporter } from './health.ts';
 import { Journal } from './journal/journal.ts';
 import { packageHandlers } from './packages/handlers.ts';
 import type { TentacleSettings } from './config.ts';
+import { OWN_ENTRIES } from './data-folder.ts';
 import { createPackages, type Packages } from './packages/packages.ts';
 import { UsedTickets } from './packages/used-tickets.ts';
 import { Withdrawals } from './packages/withdrawals.ts';
@@ -46,7 +47,7 @@ async function assemble(config: TentacleConfig, log: Logger, teardown: Teardown)
   const { dataDir } = config;
   teardown.add(ignoreDebuggerSignal(log));
   const user = await resolveScriptUser(config.scriptUser);
-  const runtime = await openNode('tentacle', config, { log, teardown, secrets: SECRETS });
+  const runtime = await openNode('tentacle', config, { log, teardown, secrets: SECRETS, deeper: OWN_ENTRIES });
   warnWhenNotIsolated(user, log);
   const { identity, revocations, mesh } = runtime;
   const { meshId, node } = identity.current();

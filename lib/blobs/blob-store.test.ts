@@ -1,7 +1,7 @@
 // The blob store keeps whole blobs, resumes interrupted ones, and drops unnamed ones after a crash.
 import { execFileSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
-import { link, mkdir, readdir, readFile, symlink, truncate, writeFile } from 'node:fs/promises';
+import { chmod, link, mkdir, readdir, readFile, symlink, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { tempDir } from '../../test/support/temp.ts';
@@ -89,6 +89,13 @@ describe('the blob store', () => {
       ['a link', async (path, folder) => symlink(await elsewhere(folder), path)],
       ['a link to nothing', (path) => symlink('nowhere', path)],
       ['another name of a file', async (path, folder) => link(await elsewhere(folder), path)],
+      [
+        'a file that others can change',
+        async (path) => {
+          await writeFile(path, body.subarray(0, 1));
+          await chmod(path, 0o602);
+        },
+      ],
       ['a pipe', (path) => Promise.resolve(void execFileSync('mkfifo', [path]))],
     ])('%s', async (what, put) => {
       const folder = await tempDir();

@@ -34,6 +34,11 @@ interface Check {
   readonly isSound: Promise<boolean>;
 }
 
+/** What a store in `folder` trusts, as patterns: others must not be able to change it. */
+export function blobEntries(folder: string): string[] {
+  return ['{blobs,partial,incoming}', 'blobs/*', 'blobs/*/*'].map((pattern) => join(folder, pattern));
+}
+
 export class BlobStore {
   readonly folder: string;
   readonly #index = new Map<string, StoredBlob>();

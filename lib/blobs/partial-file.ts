@@ -11,6 +11,7 @@ export interface PartialFile {
   readonly meter: DigestMeter;
 }
 
+const WRITE_BY_OTHERS = 0o022;
 /** Errors of this one file: without it, the next try works. */
 const UNUSABLE = ['EACCES', 'EBADMSG', 'EIO', 'EISDIR', 'ELOOP', 'ENXIO', 'EPERM'];
 
@@ -26,11 +27,15 @@ export async function openPartial(path: string, mostBytes: number): Promise<Part
   }
 }
 
-/** Not for a link, another name of a file elsewhere, or one that is longer: it may be too long to be read at all. */
+/**
+ * Not for a link, another name of a file elsewhere, one that others can change while it is received, or one that is
+ * longer: it may be too long to be read at all.
+ */
 async function isPart(path: string, mostBytes: number): Promise<boolean> {
   try {
     const found = await lstat(path);
-    return found.isFile() && found.nlink === 1 && found.size <= mostBytes;
+    const isOwn = found.uid === process.geteuid!() && (found.mode & WRITE_BY_OTHERS) === 0;
+    return found.isFile() && isOwn && found.nlink === 1 && found.size <= mostBytes;
   } catch (thrown) {
     if (errnoOf(thrown) === 'ENOENT') return true;
     throw thrown;

@@ -5,6 +5,7 @@ import {
   closeSync,
   constants,
   fstatSync,
+  globSync,
   lstatSync,
   mkdirSync,
   openSync,
@@ -14,7 +15,7 @@ import {
   statSync,
 } from 'node:fs';
 import type { Stats } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { IsthmusError, type RemedyAction } from '../../contract/errors.ts';
 import { ownAccount, type OwnAccount } from '../own-account.ts';
 import { errnoOf } from './disk-space.ts';
@@ -24,33 +25,65 @@ import { unusable } from './folder.ts';
 const SETTINGS = 'config.yaml';
 
 const WRITE_BY_OTHERS = 0o022;
+const WRITE_BY_ALL = 0o002;
+/** In a folder with this bit, only the owner of an entry can replace it. */
+const STICKY = 0o1000;
 const ALL_BY_OTHERS = 0o077;
 /** Of a key that a group shares, such as `ssl-cert`. */
 const UNSHARED = 0o027;
 
 /** What `chmod` needs to take these bits away. */
-const MENDED = { [WRITE_BY_OTHERS]: 'go-w', [ALL_BY_OTHERS]: '600', [UNSHARED]: 'g-w,o=' } as const;
+const MENDED = {
+  [WRITE_BY_OTHERS]: 'go-w',
+  [WRITE_BY_ALL]: 'o-w',
+  [ALL_BY_OTHERS]: '600',
+  [UNSHARED]: 'g-w,o=',
+} as const;
 
 type Forbidden = keyof typeof MENDED;
 /** Whose the files must be, or root's. */
 type Owner = Pick<OwnAccount, 'uid' | 'name'>;
 
+export interface DataDirCheck {
+  /**
+   * The program's own entries that lie deeper, as patterns below the data folder, each after those above it. All that
+   * they do not name belongs to scripts and packages.
+   */
+  readonly deeper?: readonly string[] | undefined;
+  /** Root may look after a folder that is all another account's. */
+  readonly rootHelps?: boolean;
+}
+
 /**
- * Throws PERMISSIONS_UNSAFE when others can change the data folder or what this program keeps in it, when they can read
- * one of the `secrets` (paths below the folder), or when a link is where a file or a folder of this program should be.
- * With `rootHelps`, root may look after a folder that is all another account's. Opens no file. What does not exist
- * passes.
+ * Throws PERMISSIONS_UNSAFE when others can change the data folder, what this program keeps in it, or a folder above
+ * it, when they can read one of the `secrets` (paths below the folder), or when a link is where a file or a folder of
+ * this program should be. Opens no file. What does not exist passes.
  */
-export function checkDataDir(dataDir: string, secrets: readonly string[] = [], { rootHelps = false } = {}): void {
+export function checkDataDir(dataDir: string, secrets: readonly string[] = [], check: DataDirCheck = {}): void {
   try {
     const folder = unlessGone(() => realpathSync(dataDir));
-    if (folder !== undefined) checkFolder(folder, new Set(secrets.map((name) => join(folder, name))), rootHelps);
+    if (folder === undefined) return;
+    checkAbove(folder);
+    checkFolder(folder, new Set(secrets.map((name) => join(folder, name))), check);
   } catch (thrown) {
     throw unusable(dataDir, thrown);
   }
 }
 
-function checkFolder(folder: string, secrets: ReadonlySet<string>, rootHelps: boolean): void {
+/** Whoever can rename a folder can put another in its place. */
+function checkAbove(folder: string): void {
+  const above = dirname(folder);
+  if (above === folder) return;
+  const { mode } = lstatSync(above);
+  if ((mode & STICKY) === 0) checkMode(above, mode, WRITE_BY_ALL);
+  checkAbove(above);
+}
+
+function checkFolder(
+  folder: string,
+  secrets: ReadonlySet<string>,
+  { deeper = [], rootHelps = false }: DataDirCheck,
+): void {
   const itself = lstatSync(folder);
   const self = ownAccount();
   const owner = rootHelps && self.uid === 0 ? { uid: itself.uid, name: String(itself.uid) } : self;
@@ -62,9 +95,20 @@ function checkFolder(folder: string, secrets: ReadonlySet<string>, rootHelps: bo
     if (name === SETTINGS) checkSettings(join(folder, name), owner);
     else checkEntry(join(folder, name), check);
   }
+  for (const pattern of deeper) {
+    for (const name of globSync(pattern, { cwd: folder })) checkDeeper(join(folder, name), owner);
+  }
 }
 
-/** One entry of the data folder and, where it is a folder, the files in it. What lies deeper is scripts' and packages'. */
+/** Nothing there is written in place, so it may have several names, as a package has during a backup. */
+function checkDeeper(path: string, owner: Owner): void {
+  const found = unlessGone(() => lstatSync(path));
+  if (found === undefined) return;
+  if (found.isSymbolicLink()) throw isLink(path);
+  checkAccess(path, found, WRITE_BY_OTHERS, owner);
+}
+
+/** One entry of the data folder and, where it is a folder, the files in it. */
 function checkEntry(path: string, check: (path: string, stats: Stats) => void): void {
   const entry = unlessGone(() => lstatSync(path));
   if (entry === undefined) return;
@@ -128,8 +172,12 @@ function checkAccess(path: string, { uid, mode }: Stats, forbidden: Forbidden, o
     const action = { code: 'SET_OWNER', arguments: { path, owner: owner.name } } as const;
     throw unsafe(`${path} belongs to another user (${uid}), not to ${owner.name}`, action);
   }
+  checkMode(path, mode, forbidden);
+}
+
+function checkMode(path: string, mode: number, forbidden: Forbidden): void {
   if ((mode & forbidden) === 0) return;
-  const what = forbidden === WRITE_BY_OTHERS ? 'change' : 'use';
+  const what = forbidden === WRITE_BY_OTHERS || forbidden === WRITE_BY_ALL ? 'change' : 'use';
   const octal = (mode & 0o777).toString(8).padStart(4, '0');
   throw unsafe(`${path} has mode ${octal}: others can ${what} it`, {
     code: 'SET_MODE',

@@ -13,6 +13,7 @@ import { lockDataDir, LOCK_FILES } from '../../lib/files/data-lock.ts';
 import { syncFolder, writeDurably } from '../../lib/files/durable.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import { makeFolder, unusable } from '../../lib/files/folder.ts';
+import { checkDataDir } from '../../lib/files/private.ts';
 import { isSlug } from '../../lib/ids.ts';
 import { silentLogger } from '../../lib/telemetry/log.ts';
 import { isEveryAddress, requireHostPort } from '../../lib/net/host-port.ts';
@@ -70,6 +71,7 @@ export async function fillFolder<Result>(dataDir: string, fill: (folder: string)
   });
   const lock = lockDataDir(folder);
   try {
+    checkDataDir(folder);
     const result = await fill(folder);
     syncFolder(folder);
     // The system only replaces an empty folder, so a concurrent initialise cannot be overwritten.

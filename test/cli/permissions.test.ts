@@ -8,6 +8,7 @@ import { writeContext } from '../../cli/client/context.ts';
 import { identityFolder, writeIdentity } from '../../certs/identity.ts';
 import { checkDataDir } from '../../lib/files/private.ts';
 import { openMasterKey } from '../../lib/secrets/seal.ts';
+import { OWN_ENTRIES } from '../../tentacle/data-folder.ts';
 import { initialise } from '../../server/operations/initialise.ts';
 import { createTestMesh } from '../support/identities.ts';
 import { lacks } from '../support/needs.ts';
@@ -108,6 +109,84 @@ it.each(folders)('a %s does not start where others can change "%s"', async (role
   }
 });
 
+const BLOB = `packages/blobs/ab/ab${'0'.repeat(62)}`;
+const INSTALLATION = 'applications/shop/prod/web';
+const deeper: readonly (readonly [Role, string])[] = [
+  ['server', BLOB],
+  ['mirror', BLOB],
+  ['mirror', 'packages/partial'],
+  ['tentacle', BLOB],
+  ['tentacle', 'tickets/x'],
+  ['tentacle', `${INSTALLATION}/releases/1.json`],
+  ['tentacle', `${INSTALLATION}/.private`],
+  ['tentacle', `${INSTALLATION}/installed-to.json`],
+];
+
+/** Creates an entry and what is above it; returns the paths of those below the first level. */
+async function createEntry(data: string, name: string): Promise<string[]> {
+  const parts = name.split('/');
+  const paths = parts.map((_, index) => join(data, ...parts.slice(0, index + 1)));
+  const isFile = /json$|ab0/.test(name);
+  await mkdir(isFile ? dirname(paths.at(-1)!) : paths.at(-1)!, { recursive: true, mode: 0o755 });
+  if (isFile) await writeFile(paths.at(-1)!, '', { mode: 0o600 });
+  return paths.slice(1);
+}
+
+it.each(deeper)('a %s does not start where others can change a level of %s', async (role, name) => {
+  const data = await dataFolder(role);
+  const path = (await createEntry(data, name)).at(-1)!;
+  await chmod(path, 0o757);
+  execFileSync('/bin/sh', ['-c', (await expectUnsafe(role, data, path))!]);
+  const check = () => {
+    checkDataDir(data, [], { deeper: OWN_ENTRIES });
+  };
+  check();
+  if (role !== 'tentacle') return;
+  for (const level of await createEntry(data, name)) {
+    await chmod(level, 0o770);
+    expect(check).toThrow(`${level} has mode 0770: others can change it`);
+    await chmod(level, 0o700);
+    const elsewhere = join(await tempDir(), 'target');
+    await rename(level, elsewhere);
+    await symlink(elsewhere, level);
+    expect(check).toThrow(`${level} is a symbolic link`);
+    await rm(level);
+    await rename(elsewhere, level);
+  }
+});
+
+it.skipIf(lacks('root'))('each level belongs to the account that runs the tentacle, or to root', async () => {
+  const data = await dataFolder('tentacle');
+  for (const [, name] of deeper) {
+    for (const level of await createEntry(data, name)) {
+      await chown(level, 12_345, 12_345);
+      expect(() => checkDataDir(data, [], { deeper: OWN_ENTRIES })).toThrow(`${level} belongs to another user`);
+      await chown(level, 0, 0);
+    }
+  }
+});
+
+it.each(['relay', 'tentacle'] as const)(
+  'a %s does not start below a folder that everybody can change',
+  async (role) => {
+    const data = await dataFolder(role);
+    const above = dirname(data);
+    await chmod(above, 0o777);
+    execFileSync('/bin/sh', ['-c', (await expectUnsafe(role, data, above))!]);
+    checkDataDir(data);
+    // There, only the owner of a folder can move it.
+    await chmod(above, 0o1777);
+    checkDataDir(data);
+  },
+);
+
+it('initialises nothing below a folder that everybody can change', async () => {
+  const above = await tempDir();
+  await chmod(above, 0o777);
+  await expectUnsafe('server', above, above, ['init', '--data', join(above, 'server')]);
+  expect(await readdir(above)).toEqual([]);
+});
+
 const linked: readonly (readonly [Role, string])[] = [
   ['server', 'isthmus.db'],
   ['server', 'identity/node.json'],
@@ -194,6 +273,20 @@ describe('what passes', () => {
     await chmod(data, mode);
     await chmod(join(data, 'applications'), 0o755);
     checkDataDir(data, ['seal.key']);
+  });
+
+  it('what scripts and packages have in a folder of their own, and a package with two names', async () => {
+    const data = await dataFolder('tentacle');
+    for (const name of ['tickets/x/work/f', 'undeletable/y/f', 'spare/1/f', `${INSTALLATION}/releases/1/f`]) {
+      const path = join(data, name);
+      await mkdir(path, { recursive: true });
+      for (const folder of [path, dirname(path)]) await chmod(folder, folder.endsWith('tickets/x') ? 0o711 : 0o777);
+      await symlink('/etc', join(path, 'link'));
+    }
+    for (const link of ['current', 'previous']) await symlink('releases/1', join(data, INSTALLATION, link));
+    await createEntry(data, BLOB);
+    await link(join(data, BLOB), join(data, `${BLOB}-second`));
+    checkDataDir(data, [], { deeper: OWN_ENTRIES });
   });
 
   it('a link to the data folder, and settings that are a link', async () => {
