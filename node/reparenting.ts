@@ -5,12 +5,11 @@
 //           → settled: the server has noted it and routes nothing over the old links, which end
 //
 // Desired parents that are applied already need no trial: links to any other parents being tried end.
-import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { attempted, background } from '../lib/async/background.ts';
 import { Mutex } from '../lib/async/mutex.ts';
 import { parseHostPort } from '../lib/net/host-port.ts';
-import { writeDurably } from '../lib/files/durable.ts';
+import { permissionsOf, writeDurably } from '../lib/files/durable.ts';
 import { IsthmusError, type ErrorCode } from '../contract/errors.ts';
 import type { Logger } from '../lib/telemetry/log.ts';
 import type { Assignment__Output } from '../proto/gen/isthmus/topology/v1/Assignment.ts';
@@ -195,8 +194,7 @@ export class Reparenting {
 
 function writeParents(dataDir: string, parents: readonly ParentConfig[]): void {
   const file = join(dataDir, 'config.yaml');
-  const mode = existsSync(file) ? statSync(file).mode & 0o777 : 0o644;
-  writeDurably(file, settingsWithParents(dataDir, parents), mode);
+  writeDurably(file, settingsWithParents(dataDir, parents), permissionsOf(file));
 }
 
 function configsOf(mesh: Pick<Mesh, 'parents'>): ParentConfig[] {

@@ -1,9 +1,11 @@
 // Who may reach what in a tentacle's data folder: every account the releases in `applications`, and nothing else. A
 // folder in it that others could pass is created closed, or opened where it is needed (a workspace for its script).
-import { chmod, readdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { chmod, stat } from 'node:fs/promises';
 import { blobEntries } from '../lib/blobs/blob-store.ts';
 import { ownFolder } from '../lib/files/private.ts';
+
+const PERMISSIONS = 0o777;
+const PASSABLE = 0o111;
 
 const INSTALLATION = 'applications/*/*/*';
 
@@ -18,12 +20,10 @@ export const OWN_ENTRIES: readonly string[] = [
   `${INSTALLATION}/releases/*.json`,
 ];
 
-/** Lets accounts pass the data folder, in which the files, such as the settings, are closed to them. Idempotent. */
+/** Lets accounts pass the data folder. Its files are created closed to them; the settings are the operator's. */
 export async function letThrough(dataDir: string): Promise<void> {
-  for (const entry of await readdir(dataDir, { withFileTypes: true })) {
-    if (entry.isFile()) await chmod(join(dataDir, entry.name), 0o600);
-  }
-  await chmod(dataDir, 0o711);
+  const { mode } = await stat(dataDir);
+  if ((mode & PASSABLE) !== PASSABLE) await chmod(dataDir, (mode & PERMISSIONS) | PASSABLE);
 }
 
 /** Creates a folder that everybody may read, whatever the umask. Its parents exist. */

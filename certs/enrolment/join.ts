@@ -8,7 +8,7 @@ import { createPrivateKey } from 'node:crypto';
 import { existsSync, mkdtempSync, renameSync, rmdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Duplex } from 'node:stream';
-import { syncFolder, writeDurably } from '../../lib/files/durable.ts';
+import { permissionsOf, syncFolder, writeDurably } from '../../lib/files/durable.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import { makeFolder, unusable } from '../../lib/files/folder.ts';
 import { checkDataDir } from '../../lib/files/private.ts';
@@ -128,7 +128,7 @@ async function settle(
     const node: ProvisionalNode = { stagingDir: staging.path, identity, parents: parentsOf(answer), address };
     const config = deps.configFor(node);
     writeIdentity(identityFolder(staging.path), identity);
-    writeDurably(join(staging.path, 'config.yaml'), config, 0o644);
+    writeDurably(join(staging.path, 'config.yaml'), config, permissionsOf(join(dataDir, 'config.yaml')));
     const certificatePem = await deps.confirm(node);
     const confirmed = await IdentityStore.open(staging.path);
     await confirmed.replace(certificatePem, keyPem);

@@ -1,5 +1,5 @@
 // A join token in the hands of a second key, and the reuse of a name after its node was revoked.
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { joinMesh } from '../../certs/enrolment/join.ts';
@@ -242,12 +242,15 @@ test('a node that joins again keeps the settings of its operator, with the path 
     return joinNode({ dataDir, token, pin: server.pin, addresses: [server.address] });
   };
   await joinHere();
+  expect(statSync(config).mode & 0o777).toBe(0o600);
   await server.revoke('web-1');
   await aSecondAfterRevoking(server, 'web-1');
   rmSync(identityFolder(dataDir), { recursive: true });
   const parents = `parents:\n  - node: server-1\n    address: ${server.address}\n`;
   writeFileSync(config, 'listen: 127.0.0.1:1\n# never as the agent\nscriptUser: deploy\nparents:\n  - node: old\n');
+  chmodSync(config, 0o640);
   await joinHere();
+  expect(statSync(config).mode & 0o777).toBe(0o640);
   expect(readFileSync(config, 'utf8')).toBe(`# never as the agent\nscriptUser: deploy\n${parents}`);
 
   // Settings that cannot be kept are found before the enrolment: the token is still valid.

@@ -93,8 +93,6 @@ describe('what is deployed', () => {
     const before = process.umask(0o077);
     onTestFinished(() => void process.umask(before));
     const dataDir = await tempDir();
-    await writeFile(join(dataDir, 'config.yaml'), 'scriptUser: x');
-    await chmod(join(dataDir, 'config.yaml'), 0o644);
     const at = await machine({ dataDir });
     await at.deploy(1);
     const asNobody = (...command: string[]) =>
@@ -103,10 +101,21 @@ describe('what is deployed', () => {
       }).toString();
     expect(asNobody('cat', join(currentOf(at), 'version'))).toBe('1.0.0');
     expect(asNobody('ls', join(at.dataDir, 'applications', 'shop', 'prod', 'web', 'releases'))).toContain('1.0.0-');
-    for (const path of ['', 'config.yaml', 'packages', 'packages/stamp.key', 'applications/shop/prod/web/.private']) {
+    for (const path of ['', 'packages', 'packages/stamp.key', 'applications/shop/prod/web/.private']) {
       const tool = (await stat(join(at.dataDir, path))).isDirectory() ? 'ls' : 'cat';
       expect(() => asNobody(tool, join(at.dataDir, path)), path).toThrow();
     }
+  });
+
+  it.each([0o600, 0o640, 0o644])('leaves the settings of the operator alone, with mode %o', async (mode) => {
+    const dataDir = await tempDir();
+    const settings = join(dataDir, 'config.yaml');
+    await writeFile(settings, 'installRoots: []');
+    await chmod(settings, mode);
+    // It changes also when a mode is set again, which only the owner may do.
+    const { ctimeMs } = await stat(settings);
+    await (await machine({ dataDir })).deploy(1);
+    expect(await stat(settings)).toMatchObject({ mode: 0o100000 | mode, ctimeMs });
   });
 
   it.skipIf(lacks('linux', 'root'))('has the owner, the group and the modes that the step names', async () => {

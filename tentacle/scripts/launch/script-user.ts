@@ -43,8 +43,8 @@ export async function resolveScriptUser(name: string | undefined): Promise<Scrip
 }
 
 /**
- * Lets the script user reach the workspaces, and nothing else: files in the data folder, such as the settings, are
- * closed to it. SCRIPT_USER_NO_ACCESS when a folder above is closed.
+ * Lets the script user reach the workspaces, and nothing else of the agent. SCRIPT_USER_NO_ACCESS when a folder above
+ * is closed.
  */
 export async function grantScriptUserAccess(user: ScriptUser, dataDir: string, workspaces: string): Promise<void> {
   if (!user.isolated) return;
