@@ -59,10 +59,25 @@ export type NodeClone = Static<typeof NodeClone>;
 export const clones = List(NodeClone, { description: 'The latest first, at most 8.' });
 
 export const Reactivation = Closed(
-  { hostname: Type.Optional(Type.String({ maxLength: 255, description: 'Of the process to let in.' })) },
+  {
+    hostname: Type.Optional(Type.String({ maxLength: 255, description: 'Of the process to let in.' })),
+    address: Type.Optional(
+      Type.String({ maxLength: 255, description: 'Where it came from: copied machines often share their hostname.' }),
+    ),
+  },
   { $id: 'Reactivation' },
 );
 export type Reactivation = Static<typeof Reactivation>;
+
+/** Whether a denied process is one that may be let in. */
+export function isChosen(
+  denied: Pick<NodeClone, 'hostname' | 'address'>,
+  { hostname, address }: Reactivation,
+): boolean {
+  return (
+    (hostname === undefined || denied.hostname === hostname) && (address === undefined || denied.address === address)
+  );
+}
 
 export const Node = Type.Object(
   {

@@ -1,7 +1,14 @@
 // `isthmus node …`: the nodes of the mesh and their parents.
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
-import type { DesiredParents, NewParents, Node, Parent } from '../../contract/nodes.ts';
+import {
+  isChosen,
+  type DesiredParents,
+  type NewParents,
+  type Node,
+  type Parent,
+  type Reactivation,
+} from '../../contract/nodes.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import { examples, type Cli } from '../cli.ts';
 import { path } from '../client/client.ts';
@@ -23,8 +30,7 @@ function desiredText({ parents, errorCode }: DesiredParents): string {
   return `${parentsText(parents)}${errorCode === null ? '' : ` (last error: ${errorCode})`}`;
 }
 
-interface ReactivateOptions {
-  readonly hostname?: string;
+interface ReactivateOptions extends Reactivation {
   readonly yes?: boolean;
 }
 
@@ -152,18 +158,21 @@ export function addNodeCommands(program: Command, cli: Cli): void {
     .command('reactivate <node>')
     .description('let a denied process of a cloned node in, and shut the other one out')
     .option('--hostname <hostname>', 'the host of the process to let in (default: of the one that was denied last)')
+    .option('--address <address>', 'the address that it came from, where several share their hostname')
     .option('--yes', 'do not ask');
-  examples(reactivate, 'isthmus node reactivate web-1', 'isthmus node reactivate web-1 --hostname web-1b --yes').action(
-    async (id: string, { hostname, yes }: ReactivateOptions) => {
-      const client = await cli.client();
-      const { clones } = await client.get<Node>(path('nodes', id));
-      const chosen = clones.find((clone) => hostname === undefined || clone.hostname === hostname);
-      const which = chosen === undefined ? 'the denied process' : cloneText(chosen);
-      await confirm(cli.terminal, `Let ${which} act as ${id}? The other process is shut out.`, yes);
-      const { body } = await client.post<Node>(path('nodes', id, 'reactivate'), { hostname });
-      cli.show(body, () => `node ${id} reactivated: ${which} acts as it`);
-    },
-  );
+  examples(
+    reactivate,
+    'isthmus node reactivate web-1',
+    'isthmus node reactivate web-1 --address 10.0.0.7 --yes',
+  ).action(async (id: string, { yes, ...choice }: ReactivateOptions) => {
+    const client = await cli.client();
+    const { clones } = await client.get<Node>(path('nodes', id));
+    const chosen = clones.find((clone) => isChosen(clone, choice));
+    const which = chosen === undefined ? 'the denied process' : cloneText(chosen);
+    await confirm(cli.terminal, `Let ${which} act as ${id}? The other process is shut out.`, yes);
+    const { body } = await client.post<Node>(path('nodes', id, 'reactivate'), choice);
+    cli.show(body, () => `node ${id} reactivated: ${which} acts as it`);
+  });
 
   const revoke = group
     .command('revoke <node>')

@@ -139,6 +139,24 @@ describe('a start', () => {
     await expect(admit(of('c9', 'h2'))).rejects.toThrow(cloned);
   });
 
+  it.each([
+    [{}, 'c2'],
+    [{ hostname: 'host' }, 'c2'],
+    [{ address: '10.0.0.8' }, 'c1'],
+    [{ hostname: 'host', address: '10.0.0.8' }, 'c1'],
+    [{ hostname: 'other', address: '10.0.0.8' }, undefined],
+    [{ address: '10.0.0.1' }, undefined],
+  ])('that was denied is let in by its address, where several share a hostname: %j', async (choice, nonce) => {
+    await admit(told('b', 'a'));
+    for (const [index, address] of ['10.0.0.7', '10.0.0.8', '10.0.0.9'].entries()) {
+      await expect(admit({ ...told(`c${index}`, 'a'), address })).rejects.toThrow(cloned);
+    }
+    const letIn = store.transaction((tx) => reactivateStart(tx, 'web-1', choice, 'admin'));
+    if (nonce === undefined) await expect(letIn).rejects.toMatchObject({ code: 'NODE_NOT_CLONED' });
+    else await letIn;
+    expect(topology.nodes.get('web-1')?.startNonce).toBe(nonce ?? 'b');
+  });
+
   it('cannot be let in when none was denied', async () => {
     const letIn = store.transaction((tx) => reactivateStart(tx, 'web-1', {}, 'admin'));
     await expect(letIn).rejects.toThrow(expect.objectContaining({ code: 'NODE_NOT_CLONED' }));

@@ -2,7 +2,7 @@
 // is gone; every other one comes from a copy of the data folder, or from a snapshot of it. The store decides, so that two
 // copies behind different relays are told apart before one of them gets a task.
 import { IsthmusError } from '../../contract/errors.ts';
-import type { Reactivation } from '../../contract/nodes.ts';
+import { isChosen, type Reactivation } from '../../contract/nodes.ts';
 import type { NodeStart } from '../../certs/starts.ts';
 import { DenialLimiter } from '../../lib/net/denial-limiter.ts';
 import { cloned, type StartPolicy, type StartSessions, type ToldStart } from '../../mesh/starts.ts';
@@ -130,22 +130,22 @@ export class NodeStartPolicy implements StartPolicy {
 }
 
 /**
- * Lets the denied process of a node in, of several the latest one, of a host if that is named; the one before is shut
- * out at once. What was sent to that one is not sent again: see `journalGeneration`. NODE_NOT_CLONED when none was
- * denied, MACHINE_REVOKED when the node is revoked.
+ * Lets the denied process of a node in, of several the latest one, of a host and an address if they are named; the one
+ * before is shut out at once. What was sent to that one is not sent again: see `journalGeneration`. NODE_NOT_CLONED
+ * when none was denied, MACHINE_REVOKED when the node is revoked.
  */
 export async function reactivateStart(
   tx: StoreTransaction,
   id: string,
-  { hostname: wanted }: Reactivation,
+  choice: Reactivation,
   actor: Actor,
 ): Promise<void> {
   const node = await tx.nodes.get(id);
   if (node.state === 'revoked') throw revoked(node, { hop: id });
-  const { deniedStarts } = node;
-  const denied = deniedStarts.find(({ hostname }) => wanted === undefined || hostname === wanted);
+  const denied = node.deniedStarts.find((each) => isChosen(each, choice));
   if (denied === undefined) {
-    const where = wanted === undefined ? '' : ` on ${wanted}`;
+    const on = choice.hostname === undefined ? '' : ` on ${choice.hostname}`;
+    const where = choice.address === undefined ? on : `${on} at ${choice.address}`;
     throw new IsthmusError('NODE_NOT_CLONED', `no second process of ${id}${where} was denied`);
   }
   const { nonce, hostname, address } = denied;

@@ -85,8 +85,8 @@ export function nodeRoutes(app: ApiInstance, context: ApiContext): void {
         description:
           'For a machine that was restored from a snapshot, or a data folder that was moved: the process that was ' +
           'denied becomes the node, and the one before is shut out at once. Scripts that were sent to that one and ' +
-          'have not ended are interrupted. Of several denied processes the latest one is taken, of `hostname` if that ' +
-          'is given.',
+          'have not ended are interrupted. Of several denied processes the latest one is taken, of `hostname` ' +
+          'and `address` if they are given.',
         tags,
         params: BySlug,
         headers: IdempotencyKey,
