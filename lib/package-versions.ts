@@ -87,3 +87,16 @@ function compareNumbers(left: bigint, right: bigint): number {
 function isNumber(label: string): boolean {
   return /^\d+$/.test(label);
 }
+
+/**
+ * The one of the highest version, undefined of none. A version without labels counts as later than any with labels: a
+ * pre-release must be requested.
+ */
+export function latestVersion<Entry extends { readonly version: string }>(
+  entries: readonly Entry[],
+): Entry | undefined {
+  const isLabelled = ({ version }: Entry) => (parseVersion(version)?.labels.length ?? 0) > 0;
+  const stable = entries.filter((entry) => !isLabelled(entry));
+  const candidates = stable.length > 0 ? stable : entries;
+  return candidates.toSorted((a, b) => compareVersions(b.version, a.version))[0];
+}

@@ -2,7 +2,7 @@
 // One that nothing has installed can be deleted.
 import { IsthmusError } from '../../contract/errors.ts';
 import { newId } from '../../lib/ids.ts';
-import { compareVersions, packageIdKey, parseVersion, versionKey } from '../../lib/package-versions.ts';
+import { latestVersion, packageIdKey, versionKey } from '../../lib/package-versions.ts';
 import type { PinnedPackage, ProcessStep } from '../store/projects/process.ts';
 import type { Actor } from '../store/base.ts';
 import type { Package } from '../store/packages/packages.ts';
@@ -119,7 +119,7 @@ async function pick(tx: StoreTransaction, step: string, id: string, version: str
   const key = packageIdKey(id);
   const field = `packages.${step}`;
   if (version === undefined) {
-    const latest = (await tx.packages.versions(key)).reduce<Package | undefined>(later, undefined);
+    const latest = latestVersion(await tx.packages.versions(key));
     if (latest !== undefined) return latest;
     throw new IsthmusError('INVALID_FIELD', `package ${id} has no version yet`, {
       field,
@@ -134,12 +134,4 @@ async function pick(tx: StoreTransaction, step: string, id: string, version: str
     remedy: 'Choose a version that it has.',
     action: { code: 'CHOOSE_PACKAGE_VERSION', arguments: { package: id } },
   });
-}
-
-/** A version without labels counts as later than any with labels: a pre-release must be requested. */
-function later(best: Package | undefined, candidate: Package): Package {
-  if (best === undefined) return candidate;
-  const labelled = (entry: Package) => (parseVersion(entry.version)?.labels.length ?? 0) > 0;
-  if (labelled(best) !== labelled(candidate)) return labelled(best) ? candidate : best;
-  return compareVersions(candidate.version, best.version) > 0 ? candidate : best;
 }

@@ -6,6 +6,7 @@ import { PassThrough, Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { silentLogger } from '../../lib/telemetry/log.ts';
+import { listLatest } from '../../server/packages/latest.ts';
 import { createFeed, type Feed } from '../../server/packages/feed.ts';
 import { openStore, type Store } from '../../server/store/store.ts';
 import { LiveTopology } from '../../server/topology/live.ts';
@@ -150,6 +151,16 @@ describe('reading', () => {
     expect(second.items.map(({ version }) => version)).toEqual(['1.0', '1.0-rc.2']);
     expect(second.next).toBeUndefined();
     await expect(feed.versions('other', { limit: 3 })).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  });
+
+  it('lists packages, each with the version that a release takes, page by page', async () => {
+    for (const version of ['1.9', '1.10', '1.2.0.1', '2.0-alpha']) await push(app(version), version);
+    await push(app('next'), '3.0', { id: 'next' });
+    const first = await listLatest(store, { limit: 1 });
+    expect(first.items).toMatchObject([{ id: 'Acme.Web', version: '1.10' }]);
+    const second = await listLatest(store, { limit: 1, cursor: first.next });
+    expect(second).toMatchObject({ items: [{ id: 'next', version: '3.0' }] });
+    expect(second.next).toBeUndefined();
   });
 
   it('downloads the whole and a range', async () => {

@@ -12,6 +12,7 @@ import {
 import { PageQuery } from '../../../contract/schema.ts';
 import { ERROR_CATALOGUE, IsthmusError } from '../../../contract/errors.ts';
 import type { Package } from '../../store/packages/packages.ts';
+import { listLatest } from '../../packages/latest.ts';
 import type { ApiContext, ApiInstance } from '../context.ts';
 import { mapPage, pageRequest } from '../pages.ts';
 import { denied, principalOf } from '../route-access.ts';
@@ -39,7 +40,7 @@ export function packageRoutes(app: ApiInstance, context: ApiContext): void {
         response: { 200: json('A page of packages.', PackageVersionPage) },
       },
     },
-    async (request) => mapPage(await store.packages.list(pageRequest(request.query)), toView),
+    async (request) => mapPage(await listLatest(store, pageRequest(request.query)), toView),
   );
 
   app.get(

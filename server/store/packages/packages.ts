@@ -65,16 +65,21 @@ export class PackageRepository {
     return rows.map(toPackage);
   }
 
-  /** Every version of every id, by id and version; or of one id. */
-  async list(page: PageRequest, idKey?: string): Promise<Page<Package>> {
-    let query = this.#db.selectFrom('packages').selectAll().orderBy('id_key').orderBy('version_key');
-    if (idKey !== undefined) query = query.where('id_key', '=', idKey);
-    if (page.cursor !== undefined) {
-      const [id, version] = decodeCursor(page.cursor, ['string', 'string']) as [string, string];
-      query = query.where((eb) => eb(eb.refTuple('id_key', 'version_key'), '>', eb.tuple(id, version)));
-    }
-    const rows = await query.limit(page.limit + 1).execute();
-    return toPage(rows, page.limit, (row) => [row.id_key, row.version_key], toPackage);
+  /** A page of ids, in order: of each, all its versions. */
+  async list({ cursor, limit }: PageRequest): Promise<Page<Package[]>> {
+    let query = this.#db.selectFrom('packages').select('id_key').distinct().orderBy('id_key');
+    if (cursor !== undefined) query = query.where('id_key', '>', decodeCursor(cursor, ['string'])[0] as string);
+    const ids = await query.limit(limit + 1).execute();
+    const page = toPage(
+      ids,
+      limit,
+      (row) => [row.id_key],
+      (row) => row.id_key,
+    );
+    if (page.items.length === 0) return { items: [] };
+    const rows = await this.#db.selectFrom('packages').selectAll().where('id_key', 'in', page.items).execute();
+    const versions = Map.groupBy(rows.map(toPackage), ({ idKey }) => idKey);
+    return { ...page, items: page.items.map((id) => versions.get(id) ?? []) };
   }
 
   /** The package versions with these bytes. */
