@@ -10,6 +10,7 @@ import { dirname, join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { permissionsOf, syncFolder, writeDurably } from '../../lib/files/durable.ts';
 import { IsthmusError } from '../../contract/errors.ts';
+import { checkUnlocked } from '../../lib/files/data-lock.ts';
 import { makeFolder, unusable } from '../../lib/files/folder.ts';
 import { checkDataDir } from '../../lib/files/private.ts';
 import { grpcClient, type GrpcClient } from '../../lib/grpc/client.ts';
@@ -88,6 +89,8 @@ export async function joinMesh(request: JoinRequest, deps: JoinDeps): Promise<No
   if (existsSync(identityFolder(request.dataDir))) {
     throw new IsthmusError('IDENTITY_EXISTS', `${request.dataDir} holds a node identity already`);
   }
+  // A running agent would go on under the identity that it has in memory.
+  checkUnlocked(request.dataDir);
   // Fails early when the folder cannot be written, before the token is used.
   new Staging(request.dataDir).remove();
   const key = await generateKey();

@@ -176,7 +176,7 @@ export function addNodeCommands(program: Command, cli: Cli): void {
 
   const revoke = group
     .command('revoke <node>')
-    .description('revoke a node: it leaves the mesh within seconds, for good')
+    .description('revoke a node: it leaves the mesh within seconds, until it joins again')
     .option('--yes', 'do not ask');
   examples(revoke, 'isthmus node revoke eu-1 --yes').action(async (id: string, options: { yes?: boolean }) => {
     await confirm(cli.terminal, `Revoke ${id}? It must join again to come back.`, options.yes);

@@ -2,7 +2,7 @@
 // would start scripts again. The lock is the operating system's, taken atomically through SQLite on an empty file, and
 // kill -9 frees it (docs/adr/0010-the-lock-of-a-data-folder.md). The file is never removed, because another process may
 // be locking it. The pid beside it is only for messages.
-import { chmodSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { IsthmusError } from '../../contract/errors.ts';
@@ -56,6 +56,11 @@ export function lockDataDir(dataDir: string): DataLock {
       held = undefined;
     },
   };
+}
+
+/** DATA_DIR_LOCKED when another process has locked the folder. Creates nothing. */
+export function checkUnlocked(dataDir: string): void {
+  if (existsSync(join(dataDir, LOCK_FILE))) lockDataDir(dataDir).unlock();
 }
 
 function writeHolder(pidFile: string): void {

@@ -3,7 +3,7 @@
 //   connecting → serving → backoff → connecting …   and stopped from any of them
 import { backoffMs } from '../../lib/async/backoff.ts';
 import { withDeadline } from '../../lib/async/deadline.ts';
-import { IsthmusError } from '../../contract/errors.ts';
+import { ERROR_CATALOGUE, IsthmusError } from '../../contract/errors.ts';
 import type { Logger } from '../../lib/telemetry/log.ts';
 import { pause } from '../../lib/async/waiting.ts';
 import type { MeshLimits } from '../limits.ts';
@@ -15,6 +15,13 @@ type Phase =
   | { readonly name: 'serving'; readonly session: LinkSession }
   | { readonly name: 'backoff'; readonly untilMs: number }
   | { readonly name: 'stopped' };
+
+interface Attempt {
+  /** Whether the one before ended with the same error. */
+  readonly isSame: boolean;
+  readonly failures: number;
+  readonly waitMs: number;
+}
 
 /** How one attempt ended. */
 type Outcome =
@@ -61,7 +68,7 @@ export class Connector {
 
   async #run(): Promise<void> {
     const { signal } = this.#stopped;
-    const { limits, log } = this.#deps;
+    const { limits } = this.#deps;
     let failures = 0;
     while (!signal.aborted) {
       const outcome = await this.#attempt(signal);
@@ -70,14 +77,23 @@ export class Connector {
       this.link.lastErrorCode = outcome.error.code;
       failures = failuresAfter(outcome, failures, limits.stableMs);
       const waitMs = backoffMs(failures, { baseMs: limits.backoffBaseMs, capMs: limits.backoffCapMs });
-      const facts = { peer: this.link.name, code: outcome.error.code, err: outcome.error.message, failures, waitMs };
-      if (outcome.kind === 'served') log[isSame && isDenied(outcome) ? 'debug' : 'info'](facts, 'link lost');
-      // For a peer that is away for days only the attempts 1, 2, 4, 8 … are worth a line.
-      else log[isSame && !Number.isInteger(Math.log2(failures)) ? 'debug' : 'info'](facts, 'link not up');
+      this.#tell(outcome, { isSame, failures, waitMs });
       this.#phase = { name: 'backoff', untilMs: Date.now() + waitMs };
       await pause(waitMs, signal);
     }
     this.#phase = { name: 'stopped' };
+  }
+
+  #tell({ kind, error }: Outcome, { isSame, failures, waitMs }: Attempt): void {
+    const { log } = this.#deps;
+    const { code, message: err } = error;
+    const facts = { peer: this.link.name, code, err, failures, waitMs };
+    const message = kind === 'served' ? 'link lost' : 'link not up';
+    // For a peer that is away for days only the attempts 1, 2, 4, 8 … are worth a line.
+    const isWorthLine = kind === 'served' ? !isDenied(error) : Number.isInteger(Math.log2(failures));
+    if (isSame && !isWorthLine) log.debug(facts, message);
+    else if (isSame || code !== 'PEER_CERTIFICATE_REVOKED') log.info(facts, message);
+    else log.warn({ ...facts, remedy: ERROR_CATALOGUE[code].remedy }, message);
   }
 
   async #attempt(signal: AbortSignal): Promise<Outcome> {
@@ -116,11 +132,11 @@ function serve(session: LinkSession, deps: ConnectorDeps): void {
 
 /** A session that came up proves that the peer is reachable: earlier failures count only as flapping. */
 function failuresAfter(outcome: Outcome, before: number, stableMs: number): number {
-  if (outcome.kind === 'failed' || isDenied(outcome)) return before + 1;
+  if (outcome.kind === 'failed' || isDenied(outcome.error)) return before + 1;
   return outcome.forMs >= stableMs ? 0 : Math.min(before + 1, FLAPPING_FAILURES);
 }
 
 /** A copy of a node stays one: its session came up only to be ended by the server. */
-function isDenied({ error }: Outcome): boolean {
+function isDenied(error: IsthmusError): boolean {
   return error.code === 'NODE_CLONED';
 }

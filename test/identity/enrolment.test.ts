@@ -21,6 +21,7 @@ import type { EnrolmentClient } from '../../proto/gen/isthmus/identity/v1/Enrolm
 import * as relay from '../../relay/start.ts';
 import { cable } from '../support/fake-link.ts';
 import { startControlPlane, type ControlPlane } from '../support/control-plane.ts';
+import { lockDataDir } from '../../lib/files/data-lock.ts';
 import { tempDir } from '../support/temp.ts';
 import { waitFor } from '../support/wait.ts';
 
@@ -355,6 +356,17 @@ describe('a denied join leaves nothing but one audit event', () => {
     expect((await denial(attempt(server, { token, dataDir }))).code).toBe('IDENTITY_EXISTS');
     expect((await IdentityStore.open(dataDir)).current()).toEqual(identity);
   });
+});
+
+test('a folder that a running agent uses is not joined: it would go on under the identity in its memory', async () => {
+  const server = await startControlPlane();
+  const { token, id } = await server.token();
+  const dataDir = await tempDir();
+  const lock = lockDataDir(dataDir);
+  expect((await denial(attempt(server, { token, dataDir }))).code).toBe('DATA_DIR_LOCKED');
+  expect((await server.store.tokens.get(id)).boundSpkiSha256).toBeNull();
+  lock.unlock();
+  await attempt(server, { token, dataDir });
 });
 
 describe('tokens', () => {
