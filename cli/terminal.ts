@@ -1,4 +1,5 @@
 // What a command uses of its process: streams, whether a user can answer, and the stop signal. Tests pass another.
+import { once } from 'node:events';
 import { createInterface } from 'node:readline/promises';
 import type { Readable, Writable } from 'node:stream';
 import { IsthmusError } from '../contract/errors.ts';
@@ -32,8 +33,11 @@ export async function confirm(terminal: Terminal, question: string, yes: boolean
     throw new IsthmusError('CONFIRMATION_NEEDED', `${question} (nobody is at a terminal to confirm)`);
   const prompt = createInterface({ input: terminal.stdin, output: terminal.stderr });
   try {
-    const answer = await prompt.question(`${question} [y/N] `, { signal: terminal.signal });
-    if (/^y(es)?$/i.test(answer.trim())) return;
+    const asked = prompt.question(`${question} [y/N] `, { signal: terminal.signal });
+    // Ctrl-C, Ctrl-D and the end of the input are no answer.
+    const answer = await Promise.race([asked.catch(() => undefined), once(prompt, 'close').then(() => undefined)]);
+    if (answer === undefined) warn(terminal, '');
+    else if (/^y(es)?$/i.test(answer.trim())) return;
     throw new IsthmusError('CANCELLED', 'not confirmed; nothing was done', {
       remedy: 'Answer `y` to do it, or add `--yes`.',
     });

@@ -6,19 +6,28 @@ import { renderTable } from '../render/table.ts';
 import { moment } from '../render/units.ts';
 import { count } from '../values.ts';
 
+interface EventsOptions {
+  readonly after?: number;
+  readonly last?: number;
+  readonly denied?: boolean;
+  readonly type?: string;
+  readonly subject?: string;
+}
+
 /** Adds `events`. */
 export function addEventsCommand(program: Command, cli: Cli): void {
   const events = program
     .command('events')
     .description('every change, oldest first')
     .option('--denied', 'denials instead of changes')
+    .option('--type <type>', 'only those of this type, such as link.lost')
+    .option('--subject <id>', 'only those of this node, task, project and so on')
     .option('--after <seq>', 'only those after this number', count)
     .option('--last <n>', 'only the last n', count);
   examples(events, 'isthmus events --last 20', 'isthmus events --denied --last 20').action(
-    async ({ after, last, denied }: { after?: number; last?: number; denied?: boolean }) => {
-      const all = await (
-        await cli.client()
-      ).list<AuditEvent>('events', { after, ...(denied ? { denied: 'true' } : {}) }, 'after');
+    async ({ last, denied, ...filter }: EventsOptions) => {
+      const query = { ...filter, ...(denied ? { denied: 'true' } : {}) };
+      const all = await (await cli.client()).list<AuditEvent>('events', query, 'after');
       const items = last === undefined ? all : all.slice(-last);
       const rows = items.map((each) => [
         each.seq,

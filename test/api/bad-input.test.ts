@@ -257,6 +257,15 @@ it('a malformed package id is rejected with the same words wherever it is', asyn
   ]);
 });
 
+it('a type of event that does not exist is rejected, and one of a denial among the changes', async () => {
+  const api = await startApi();
+  const codeOf = async (query: string) => (await api.call('GET', `/api/v1/events?${query}`)).body.code;
+  expect(await codeOf('type=link.lost')).toBeUndefined();
+  expect(await codeOf('type=link.down')).toBe('INVALID_FIELD');
+  expect(await codeOf('type=peer.denied')).toBe('INVALID_FIELD');
+  expect(await codeOf('type=peer.denied&denied=true')).toBeUndefined();
+});
+
 describe('a connection', () => {
   it('that speaks no HTTP gets a problem document and is closed', async () => {
     const api = await startApi();

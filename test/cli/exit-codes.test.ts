@@ -267,7 +267,10 @@ describe('destructive commands', () => {
     expect(absent.err).not.toContain('[y/N]');
     const rejected = await isthmus([...api.args, 'site', 'delete', 'eu'], typing('n\n'));
     expect(rejected).toMatchObject({ code: 130, out: '' });
-    expect(api.requests.map(({ method }) => method)).toEqual(['GET', 'GET']);
+    const unanswered = await isthmus([...api.args, 'site', 'delete', 'eu'], typing(''));
+    expect(unanswered).toMatchObject({ code: 130, out: '' });
+    expect(unanswered.err).toContain('not confirmed; nothing was done (CANCELLED)');
+    expect(api.requests.map(({ method }) => method)).toEqual(['GET', 'GET', 'GET']);
     const agreed = await isthmus([...api.args, 'site', 'delete', 'eu'], typing('y\n'));
     expect(agreed).toMatchObject({ code: 0, out: 'site eu deleted\n' });
     expect(api.requests.at(-1)).toMatchObject({ method: 'DELETE', headers: { 'if-match': '"7"' } });
