@@ -107,6 +107,8 @@ class TarReading {
   }
 
   async #entry(header: TarHeader, { modifiedS = header.modifiedS }: Extension): Promise<void> {
+    // The label of the archive, as `tar -V` writes it, is no file.
+    if (header.type === 'V' && header.sizeBytes === 0) return;
     const name = decodeName(header.name);
     const kind = kindOf(header, name);
     const facts = {
@@ -205,6 +207,8 @@ function kindOf({ type }: TarHeader, name: string): 'file' | 'folder' | 'hardLin
       return 'hardLink';
     case '2':
       return 'symbolicLink';
+    case 'M':
+      throw notWhole();
     case 'S':
       throw sparse();
     default:
@@ -221,6 +225,7 @@ function sizeOf(header: TarHeader, { sizeBytes = header.sizeBytes }: Extension):
 function readExtension(content: Buffer): Extension {
   const records = readPaxRecords(content);
   if ([...records.keys()].some((key) => key.startsWith('GNU.sparse.') || key === 'SCHILY.realsize')) throw sparse();
+  if (records.has('GNU.volume.offset')) throw notWhole();
   const [name, linkName, size, time] = ['path', 'linkpath', 'size', 'mtime'].map((key) => records.get(key));
   return {
     // An empty value takes a record back.
@@ -258,6 +263,13 @@ function cutShort(): IsthmusError {
   return new IsthmusError('PACKAGE_FORMAT', 'the tar inside has no end: it is cut short');
 }
 
+function notWhole(): IsthmusError {
+  return new IsthmusError(
+    'PACKAGE_FORMAT',
+    'the archive is one of several volumes, and its first file began in another',
+  );
+}
+
 function sparse(): IsthmusError {
-  return new IsthmusError('PACKAGE_BOMB', 'the archive has sparse files, which claim bytes it does not hold');
+  return new IsthmusError('PACKAGE_BOMB', 'the archive has sparse files, which claim bytes that it does not hold');
 }

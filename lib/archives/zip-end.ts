@@ -25,6 +25,7 @@ export async function readZipEnd(file: FileHandle, sizeBytes: number): Promise<Z
   const end = tail.subarray(at);
   const claims = {
     disk: end.readUInt16LE(4),
+    directoryDisk: end.readUInt16LE(6),
     recordsHere: end.readUInt16LE(8),
     records: end.readUInt16LE(10),
     bytes: end.readUInt32LE(12),
@@ -32,8 +33,9 @@ export async function readZipEnd(file: FileHandle, sizeBytes: number): Promise<Z
   };
   const large = await readEnd64(file, tailFrom + at);
   if (large !== undefined) assertSame(claims, large.claims);
-  const { disk, recordsHere, records, bytes, start } = large?.claims ?? claims;
-  if (disk !== 0 || recordsHere !== records) throw lie('it is one of several parts, or counts its entries twice');
+  const { disk, directoryDisk, recordsHere, records, bytes, start } = large?.claims ?? claims;
+  if (disk !== 0 || directoryDisk !== 0) throw lie('it is one of several parts');
+  if (recordsHere !== records) throw lie('it is one of several parts, or counts its entries twice');
   const directory = { records, start, end: large?.at ?? tailFrom + at };
   if (start + bytes > directory.end) throw lie('its directory is larger than the file');
   if (start + bytes < directory.end)
@@ -48,6 +50,7 @@ export function lie(why: string): IsthmusError {
 
 interface Claims {
   readonly disk: number;
+  readonly directoryDisk: number;
   readonly recordsHere: number;
   readonly records: number;
   readonly bytes: number;
@@ -56,16 +59,17 @@ interface Claims {
 
 function endOf(tail: Buffer): number {
   let found: number | undefined;
-  let isFound = false;
+  let isMarked = false;
   for (let at = tail.length - END_BYTES; at >= 0; at -= 1) {
     if (tail.readUInt32LE(at) !== SIGNATURE.end) continue;
-    isFound = true;
-    if (at + END_BYTES + tail.readUInt16LE(at + 20) !== tail.length) continue;
-    if (found !== undefined) throw lie('it has two ends, one in the comment of the other');
-    found = at;
+    const isEnd = at + END_BYTES + tail.readUInt16LE(at + 20) === tail.length;
+    // Some readers take the last mark whatever follows it.
+    if (isEnd && isMarked) throw lie('it has two ends, one in the comment of the other');
+    isMarked = true;
+    if (isEnd) found = at;
   }
   if (found !== undefined) return found;
-  if (isFound) throw lie('other bytes follow its end, or it is cut short');
+  if (isMarked) throw lie('other bytes follow its end, or it is cut short');
   throw new IsthmusError('PACKAGE_FORMAT', 'this is not a whole zip: it has no directory at its end');
 }
 
@@ -77,13 +81,17 @@ async function readEnd64(
   if (endAt < LOCATOR_BYTES) return undefined;
   const locator = await bytesAt(file, endAt - LOCATOR_BYTES, LOCATOR_BYTES);
   if (locator.readUInt32LE(0) !== SIGNATURE.locator) return undefined;
+  // The parts are counted from one; some packers count none.
+  if (locator.readUInt32LE(4) !== 0 || locator.readUInt32LE(16) > 1) throw lie('its 64-bit end lies in another part');
   const at = Number(locator.readBigUInt64LE(8));
   const end = at + END64_BYTES <= endAt ? await bytesAt(file, at, END64_BYTES) : Buffer.alloc(END64_BYTES);
   if (end.readUInt32LE(0) !== SIGNATURE.end64) throw lie('its 64-bit end is missing');
-  if (at + 12 + Number(end.readBigUInt64LE(4)) !== endAt - LOCATOR_BYTES)
-    throw lie('other bytes follow its 64-bit end');
+  // Some readers look for it at this place, whatever its own size and the locator say.
+  const isWhole = at + END64_BYTES === endAt - LOCATOR_BYTES && Number(end.readBigUInt64LE(4)) === END64_BYTES - 12;
+  if (!isWhole) throw lie('other bytes follow its 64-bit end');
   const claims = {
     disk: end.readUInt32LE(16),
+    directoryDisk: end.readUInt32LE(20),
     recordsHere: Number(end.readBigUInt64LE(24)),
     records: Number(end.readBigUInt64LE(32)),
     bytes: Number(end.readBigUInt64LE(40)),
@@ -97,6 +105,7 @@ function assertSame(small: Claims, large: Claims): void {
   const fits = (value: number, wanted: number, unset: number): boolean => value === wanted || value === unset;
   const same =
     fits(small.disk, large.disk, 0xffff) &&
+    fits(small.directoryDisk, large.directoryDisk, 0xffff) &&
     fits(small.recordsHere, large.recordsHere, 0xffff) &&
     fits(small.records, large.records, 0xffff) &&
     fits(small.bytes, large.bytes, 0xffffffff) &&

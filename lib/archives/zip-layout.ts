@@ -1,15 +1,15 @@
 // Checks that the headers of a zip's entries tell what its directory tells, and that they fill the file: a reader that
 // streams goes by them alone.
 import type { FileHandle } from 'node:fs/promises';
-import { parseExtraFields, type Entry, type LocalFileHeader } from 'yauzl';
+import type { Entry, LocalFileHeader } from 'yauzl';
 import { IsthmusError } from '../../contract/errors.ts';
 import { shown } from './names.ts';
 import { lie } from './zip-end.ts';
+import { EXTRA, extraFields, rejectTwins } from './zip-extra.ts';
 
 /** Whether the entry is encrypted, has a descriptor, is patched or masked, and the encoding of its name. */
 const COMPARED_FLAGS = 0x2869;
 const HAS_DESCRIPTOR = 0x8;
-const ZIP64_EXTRA = 0x0001;
 const UNSET = 0xffffffff;
 const LONGEST_DESCRIPTOR_BYTES = 24;
 
@@ -31,6 +31,7 @@ export class ZipLayout {
 
   /** Takes an entry of the directory with its own header, which must tell the same. */
   add(entry: Entry, local: LocalFileHeader): void {
+    for (const extra of [entry.extraFieldRaw, local.extraField]) rejectTwins(extra);
     const { crc32, compressedSize, uncompressedSize, relativeOffsetOfLocalHeader: start } = entry;
     const hasDescriptor = (entry.generalPurposeBitFlag & HAS_DESCRIPTOR) !== 0;
     const sameKind =
@@ -58,8 +59,8 @@ export class ZipLayout {
   }
 }
 
-function localClaims({ crc32, compressedSize, uncompressedSize, extraField }: LocalFileHeader): Claims {
-  const large = parseExtraFields(extraField).find(({ id }) => id === ZIP64_EXTRA)?.data;
+function localClaims({ crc32, compressedSize, uncompressedSize, extraField: extra }: LocalFileHeader): Claims {
+  const [large] = extraFields(extra, EXTRA.zip64);
   let at = 0;
   const resolve = (value: number): number => {
     if (value !== UNSET || large === undefined || at + 8 > large.length) return value;

@@ -1,12 +1,11 @@
 // The names of a zip's entries as the usual tools read them: UTF-8 by flag or beside the name, else the code page of
 // DOS; backslashes of DOS and Windows; the URIs of a nupkg.
 import { crc32 } from 'node:zlib';
-import { parseExtraFields } from 'yauzl';
 import { IsthmusError } from '../../contract/errors.ts';
 import { decodeName, entryPath, shown } from './names.ts';
+import { EXTRA, extraFields } from './zip-extra.ts';
 
 const IS_UTF8 = 0x800;
-const UNICODE_PATH_EXTRA = 0x7075;
 /** FAT, OS/2, NTFS and VFAT. */
 const HOSTS_WITH_BACKSLASHES = [0, 6, 10, 14];
 
@@ -41,7 +40,10 @@ function textOf(written: WrittenName): string {
 
 /** The UTF-8 name that stands beside the other one and belongs to it. */
 function unicodePath({ bytes, extra }: WrittenName): string | undefined {
-  const field = parseExtraFields(extra).find(({ id }) => id === UNICODE_PATH_EXTRA)?.data;
+  const [field, second] = extraFields(extra, EXTRA.unicodePath);
+  if (field !== undefined && second !== undefined) {
+    rejectSecond(decodeName(field.subarray(5)), decodeName(second.subarray(5)));
+  }
   if (field === undefined || field.length < 6 || field[0] !== 1 || field.readUInt32LE(1) !== crc32(bytes))
     return undefined;
   return decodeName(field.subarray(5));
@@ -75,6 +77,6 @@ const ESCAPED_CHARACTER =
   /%[0-7][\da-f]|%[cd][\da-f]%[89ab][\da-f]|%e[\da-f](?:%[89ab][\da-f]){2}|%f[0-7](?:%[89ab][\da-f]){3}/gi;
 
 function rejectSecond(name: string, other: string): never {
-  entryPath(other);
+  for (const each of [name, other]) entryPath(each);
   throw new IsthmusError('PACKAGE_NAME', `an entry has two names, ${shown(name)} and ${shown(other)}`);
 }

@@ -1,5 +1,4 @@
 // Reads a zip or nupkg entry by entry, by its central directory; admits only files, folders and links.
-import { constants } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 import { openPromise, type Entry, type LocalFileHeader } from 'yauzl';
 import { IsthmusError } from '../../contract/errors.ts';
@@ -9,14 +8,20 @@ import { LONGEST_TARGET_BYTES } from './links.ts';
 import { decodeName } from './names.ts';
 import type { ArchiveVisitor } from './visitor.ts';
 import { lie, readZipEnd, type ZipDirectory } from './zip-end.ts';
+import { kindOf, unixMode } from './zip-kind.ts';
 import { ZipLayout } from './zip-layout.ts';
 import { entryName } from './zip-names.ts';
 import { modifiedAt } from './zip-time.ts';
 
-const MADE_ON_UNIX = 3;
 const STORED = 0;
 const DEFLATED = 8;
 const RECORD_BYTES = 46;
+/** Where a record of the directory names the disk of its entry. */
+const DISK_AT = 34;
+/** Encrypted, a patch, or with masked headers. */
+const UNREADABLE_FLAGS = 0x2061;
+/** Ten times the version of the format; what needs a later one is neither stored nor deflated. */
+const LATEST_VERSION = 46;
 
 /** Passes every entry of the archive to the visitor, one at a time. */
 export async function readZip(path: string, visitor: ArchiveVisitor, format: 'zip' | 'nupkg'): Promise<void> {
@@ -53,9 +58,10 @@ class ZipReading {
     let seen = 0;
     await this.#eachEntry(async (entry, local) => {
       seen += 1;
+      if ((await this.#readDisk(at)) !== 0) throw lie('an entry lies in another part of the archive');
       at += RECORD_BYTES + entry.fileNameLength + entry.extraFieldLength + entry.fileCommentLength;
       if (at > end || (at === end && seen < records)) throw lie(`it claims ${records} entries and has fewer`);
-      rejectUnlessReadable(entry);
+      rejectUnlessReadable(entry, local);
       layout.add(entry, local);
     });
     if (at < end) throw lie(`it claims ${records} entries and has more`);
@@ -68,16 +74,17 @@ class ZipReading {
       const name = nameOf(entry, local, format);
       const facts = factsOf(entry);
       const content = this.#content(entry, local.fileDataStart);
-      if (typeOf(entry) === constants.S_IFLNK) {
-        return visitor.symbolicLink(name, await readTarget(content), facts);
+      switch (kindOf(entry, name)) {
+        case 'link':
+          return visitor.symbolicLink(name, await readTarget(content), facts);
+        case 'folder':
+          for await (const chunk of content) if (chunk.length > 0) throw lie('a folder has content');
+          return visitor.folder(name, facts);
+        case 'file':
+          await visitor.beginFile(name, facts);
+          for await (const chunk of content) await visitor.write(chunk);
+          await visitor.endFile();
       }
-      if (name.endsWith('/')) {
-        if (entry.uncompressedSize > 0) throw lie('a folder has content');
-        return visitor.folder(name, facts);
-      }
-      await visitor.beginFile(name, facts);
-      for await (const chunk of content) await visitor.write(chunk);
-      await visitor.endFile();
     });
   }
 
@@ -88,6 +95,11 @@ class ZipReading {
     } finally {
       zip.close();
     }
+  }
+
+  async #readDisk(record: number): Promise<number> {
+    const { buffer } = await this.#file.read({ buffer: Buffer.alloc(2), position: record + DISK_AT });
+    return buffer.readUInt16LE();
   }
 
   async *#content(entry: Entry, start: number): AsyncGenerator<Buffer> {
@@ -124,28 +136,19 @@ async function readTarget(content: AsyncGenerator<Buffer>): Promise<string> {
 }
 
 function factsOf(entry: Entry): EntryFacts {
-  const mode = unixMode(entry);
-  return {
-    mode: mode === 0 ? undefined : mode,
-    modifiedAt: modifiedAt(entry),
-  };
+  return { mode: unixMode(entry), modifiedAt: modifiedAt(entry) };
 }
 
-function typeOf(entry: Entry): number {
-  return unixMode(entry) & constants.S_IFMT;
-}
-
-/** The mode with its type; 0 when no Unix made the entry. */
-function unixMode({ versionMadeBy, externalFileAttributes }: Entry): number {
-  return versionMadeBy >> 8 === MADE_ON_UNIX ? externalFileAttributes >>> 16 : 0;
-}
-
-function rejectUnlessReadable(entry: Entry): void {
-  if (entry.isEncrypted()) throw new IsthmusError('PACKAGE_FORMAT', 'the archive is encrypted');
-  if (entry.compressionMethod !== STORED && entry.compressionMethod !== DEFLATED) {
-    throw new IsthmusError('PACKAGE_FORMAT', `compression method ${entry.compressionMethod} is not deflate`);
+function rejectUnlessReadable(entry: Entry, local: LocalFileHeader): void {
+  const { compressionMethod, generalPurposeBitFlag } = entry;
+  if ((generalPurposeBitFlag & UNREADABLE_FLAGS) !== 0) {
+    throw new IsthmusError('PACKAGE_FORMAT', 'the archive is encrypted, or a patch');
   }
-  if (![0, constants.S_IFREG, constants.S_IFDIR, constants.S_IFLNK].includes(typeOf(entry))) {
-    throw new IsthmusError('PACKAGE_ENTRY', 'the archive has an entry that is no file, folder or link');
+  if (compressionMethod !== STORED && compressionMethod !== DEFLATED) {
+    throw new IsthmusError('PACKAGE_FORMAT', `compression method ${compressionMethod} is not deflate`);
+  }
+  for (const { versionNeededToExtract } of [entry, local]) {
+    if ((versionNeededToExtract & 0xff) > LATEST_VERSION)
+      throw lie('an entry claims to need newer readers than it does');
   }
 }

@@ -11,7 +11,7 @@ import type { PackageFormat } from '../../contract/packages.ts';
 import { lacks } from '../support/needs.ts';
 import { tempDir } from '../support/temp.ts';
 import { bench, listing, rejected } from './archive-bench.ts';
-import { paxEntry, tarGz, zip, type TarEntry, type ZipEntry } from './craft.ts';
+import { asiMode, paxEntry, tarGz, zip, type TarEntry, type ZipEntry } from './craft.ts';
 
 const run = promisify(execFile);
 
@@ -46,6 +46,19 @@ describe('modes and times', () => {
     expect(await Promise.all(['d', 'd/f', 'late', 'late/f', 'implied', 'implied/f'].map(modes))).toEqual([
       ...['750', '664', '500', '600', '755', '444'],
     ]);
+  });
+
+  it('takes the modes of all kinds of Unix, and those that stand beside', async () => {
+    const { archive, into } = await bench(
+      zip([
+        { name: 'darwin', mode: 0o100640, host: 19 },
+        { name: 'ant', mode: 0, extra: asiMode(0o100750) },
+        { name: 'input', content: 'x', mode: 0o010600 },
+      ]),
+    );
+    await unpackArchive({ path: archive, format: 'zip', into });
+    const modes = ['darwin', 'ant', 'input'].map(async (name) => (await stat(join(into, name))).mode.toString(8));
+    expect(await Promise.all(modes)).toEqual(['100640', '100750', '100600']);
   });
 
   it('takes the usual modes where the archive has none', async () => {

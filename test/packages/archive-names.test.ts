@@ -91,6 +91,31 @@ describe('names', () => {
       { name: 'a', flags: 0, content: 'x', own: { extra: unicodePath('a', 'b') } },
       'PACKAGE_NAME',
     ],
+    [
+      'two names beside the name, one of which escapes',
+      {
+        name: 'a',
+        flags: 0,
+        content: 'x',
+        extra: Buffer.concat([unicodePath('a', 'b'), unicodePath('a', '../canary')]),
+      },
+      'PACKAGE_PATH_ESCAPE',
+    ],
+    [
+      'two names beside the name',
+      { name: 'a', flags: 0, content: 'x', extra: Buffer.concat([unicodePath('a', 'b'), unicodePath('b', 'c')]) },
+      'PACKAGE_NAME',
+    ],
+    [
+      'two names beside the name in its own header',
+      {
+        name: 'a',
+        flags: 0,
+        content: 'x',
+        own: { extra: Buffer.concat([unicodePath('a', 'a'), unicodePath('a', '../canary')]) },
+      },
+      'PACKAGE_PATH_ESCAPE',
+    ],
     ['UTF-8 by its flag that is none', { name: Buffer.from([0x61, 0xff]), content: 'x' }, 'PACKAGE_NAME'],
   ])('zip: %s', (_, entry, code) => rejected('zip', zip([entry]), code));
 

@@ -4,8 +4,8 @@ import { crc32, deflateRawSync, gzipSync } from 'node:zlib';
 export interface TarEntry {
   readonly name: string | Buffer;
   /**
-   * '0' file, '1' hard link, '2' symbolic link, '3' character device, '5' folder, '6' pipe, 'S' sparse, 'x' PAX, 'L'
-   * long name.
+   * '0' file, '1' hard link, '2' symbolic link, '3' character device, '5' folder, '6' pipe, 'S' sparse, 'V' label, 'M'
+   * continued, 'x' PAX, 'L' long name.
    */
   readonly type?: string;
   readonly mode?: number;
@@ -58,11 +58,16 @@ export interface ZipEntry {
   readonly mode?: number;
   readonly flags?: number;
   readonly method?: number;
+  readonly version?: number;
   /** What the headers claim; the content's length by default. */
   readonly size?: number;
   readonly crc?: number;
   /** The system that made the entry: 3 for Unix, 0 for DOS and Windows. */
   readonly host?: number;
+  /** The attributes of DOS. */
+  readonly attributes?: number;
+  /** The disk that the directory claims. */
+  readonly disk?: number;
   readonly extra?: Buffer;
   /** An offset that the directory claims; the entry then has no header and content of its own. */
   readonly at?: number;
@@ -76,6 +81,8 @@ export interface ZipEntry {
 
 interface ZipHeader {
   readonly name: string | Buffer;
+  /** Ten times the version that readers need. */
+  readonly version?: number | undefined;
   readonly flags?: number | undefined;
   readonly method?: number | undefined;
   readonly extra?: Buffer | undefined;
@@ -94,8 +101,13 @@ export interface ZipLie {
   readonly before?: Buffer;
   readonly beforeDirectory?: Buffer;
   readonly beforeEnd?: Buffer;
+  readonly directoryDisk?: number;
   /** Writes an end of 64 bits, too, which claims so many records. */
   readonly records64?: number;
+  readonly directoryDisk64?: number;
+  readonly disks64?: number;
+  /** What follows the fields of the end of 64 bits, within its size. */
+  readonly sector64?: Buffer;
 }
 
 /** A whole zip. */
@@ -116,29 +128,33 @@ export function zip(entries: readonly ZipEntry[], lie: ZipLie = {}): Buffer {
   const bytes = lie.directoryBytes ?? central.length;
   const end = Buffer.alloc(22);
   end.writeUInt32LE(0x06054b50, 0);
+  end.writeUInt16LE(lie.directoryDisk ?? 0, 6);
   end.writeUInt16LE(lie.recordsHere ?? records, 8);
   end.writeUInt16LE(records, 10);
   end.writeUInt32LE(bytes, 12);
   end.writeUInt32LE(start, 16);
   end.writeUInt16LE(comment.length, 20);
-  const end64 = lie.records64 === undefined ? [] : [zipEnd64(lie.records64, bytes, start)];
+  const end64 = lie.records64 === undefined ? [] : [zipEnd64(lie.records64, bytes, start, lie)];
   return Buffer.concat([before, ...locals, beforeDirectory, central, beforeEnd, ...end64, end, comment]);
 }
 
 const EMPTY = Buffer.alloc(0);
 
-function zipEnd64(records: number, bytes: number, start: number): Buffer {
-  const end = Buffer.alloc(56 + 20);
+function zipEnd64(records: number, bytes: number, start: number, lie: ZipLie): Buffer {
+  const { directoryDisk64 = lie.directoryDisk ?? 0, disks64 = 1, sector64 = EMPTY } = lie;
+  const end = Buffer.alloc(56);
   end.writeUInt32LE(0x06064b50, 0);
-  end.writeBigUInt64LE(44n, 4);
+  end.writeBigUInt64LE(44n + BigInt(sector64.length), 4);
+  end.writeUInt32LE(directoryDisk64, 20);
   end.writeBigUInt64LE(BigInt(records), 24);
   end.writeBigUInt64LE(BigInt(records), 32);
   end.writeBigUInt64LE(BigInt(bytes), 40);
   end.writeBigUInt64LE(BigInt(start), 48);
-  end.writeUInt32LE(0x07064b50, 56);
-  end.writeBigUInt64LE(BigInt(start + bytes), 64);
-  end.writeUInt32LE(1, 72);
-  return end;
+  const locator = Buffer.alloc(20);
+  locator.writeUInt32LE(0x07064b50, 0);
+  locator.writeBigUInt64LE(BigInt(start + bytes), 8);
+  locator.writeUInt32LE(disks64, 16);
+  return Buffer.concat([end, sector64, locator]);
 }
 
 function zipEntry(entry: ZipEntry, offset: number) {
@@ -158,7 +174,8 @@ function zipEntry(entry: ZipEntry, offset: number) {
     after,
   ]);
   const tail = Buffer.alloc(14);
-  tail.writeUInt32LE(mode * 0x10000, 6);
+  tail.writeUInt16LE(entry.disk ?? 0, 2);
+  tail.writeUInt32LE(mode * 0x10000 + (entry.attributes ?? 0), 6);
   tail.writeUInt32LE(at ?? offset, 10);
   const made = Buffer.from([20, entry.host ?? 3]);
   const central = Buffer.concat([Buffer.from('504b0102', 'hex'), made, listed.shared, tail, listed.name, listed.extra]);
@@ -166,10 +183,10 @@ function zipEntry(entry: ZipEntry, offset: number) {
 }
 
 /** The fields that both headers of an entry have, its name and its extra fields. */
-function zipHeader({ name, flags = 0x800, method = 8, crc, size, packedSize, extra = EMPTY }: ZipHeader) {
+function zipHeader({ name, version = 20, flags = 0x800, method = 8, crc, size, packedSize, extra = EMPTY }: ZipHeader) {
   const nameBytes = Buffer.from(name);
   const shared = Buffer.alloc(26);
-  shared.writeUInt16LE(20, 0);
+  shared.writeUInt16LE(version, 0);
   shared.writeUInt16LE(flags, 2);
   shared.writeUInt16LE(method, 4);
   shared.writeUInt32LE(crc, 10);
@@ -189,6 +206,26 @@ export function unicodePath(oldName: string, name: string): Buffer {
   head.writeUInt8(1, 4);
   head.writeUInt32LE(crc32(Buffer.from(oldName)), 5);
   return Buffer.concat([head, bytes]);
+}
+
+/** The extra field with a mode that Ant writes. */
+export function asiMode(mode: number): Buffer {
+  const field = Buffer.alloc(18);
+  field.writeUInt16LE(0x756e, 0);
+  field.writeUInt16LE(14, 2);
+  field.writeUInt16LE(mode, 8);
+  field.writeUInt32LE(crc32(field.subarray(8)), 4);
+  return field;
+}
+
+/** The extra field with the sizes of an entry in 64 bits. */
+export function sizes64(size: number, packedSize: number): Buffer {
+  const field = Buffer.alloc(20);
+  field.writeUInt16LE(0x0001, 0);
+  field.writeUInt16LE(16, 2);
+  field.writeBigUInt64LE(BigInt(size), 4);
+  field.writeBigUInt64LE(BigInt(packedSize), 12);
+  return field;
 }
 
 /** The descriptor of an entry, with its signature. */

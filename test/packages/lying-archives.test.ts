@@ -6,7 +6,17 @@ import { describe, expect, it } from 'vitest';
 import type { ErrorCode } from '../../contract/errors.ts';
 import { checkArchive } from '../../lib/archives/archive.ts';
 import { bench, rejected } from './archive-bench.ts';
-import { paxEntry, tarEntry, tarGz, zip, zipDescriptor, type TarEntry, type ZipEntry } from './craft.ts';
+import {
+  asiMode,
+  paxEntry,
+  sizes64,
+  tarEntry,
+  tarGz,
+  zip,
+  zipDescriptor,
+  type TarEntry,
+  type ZipEntry,
+} from './craft.ts';
 
 const junk = Buffer.from('junk');
 
@@ -15,6 +25,8 @@ describe('zip', () => {
   const b: ZipEntry = { name: 'b', content: 'two' };
   const hidden = zip([{ name: 'b', content: 'x', method: 0 }]);
   const whole = zip([a]);
+  const mark = Buffer.from(`504b0506${'ff'.repeat(18)}`, 'hex');
+  const link: ZipEntry = { name: 'l', content: 'a', mode: 0o120777, method: 0 };
 
   it.each<[string, ErrorCode, string, Buffer]>([
     [
@@ -67,7 +79,89 @@ describe('zip', () => {
     ],
     ['bytes after the end', 'PACKAGE_FORMAT', 'other bytes follow its end', Buffer.concat([whole, junk])],
     ['another zip in the comment', 'PACKAGE_FORMAT', 'two ends', zip([b], { comment: whole })],
+    ['the mark of an end in the comment', 'PACKAGE_FORMAT', 'two ends', zip([a], { comment: mark })],
+    ['a directory on another disk', 'PACKAGE_FORMAT', 'one of several parts', zip([a], { directoryDisk: 1 })],
+    [
+      'a directory on another disk, in 64 bits',
+      'PACKAGE_FORMAT',
+      'one of several parts',
+      zip([a], { records64: 1, directoryDisk: 0xffff, directoryDisk64: 1 }),
+    ],
+    ['two disks by its locator', 'PACKAGE_FORMAT', 'in another part', zip([a], { records64: 1, disks64: 2 })],
+    [
+      'a second end of 64 bits within the first',
+      'PACKAGE_FORMAT',
+      'follow its 64-bit end',
+      zip([a], { records64: 1, sector64: Buffer.alloc(56) }),
+    ],
+    ['an entry on another disk', 'PACKAGE_FORMAT', 'in another part', zip([a, { ...b, disk: 1 }])],
+    ['an entry for later readers', 'PACKAGE_FORMAT', 'to need newer readers', zip([{ ...a, version: 47 }])],
+    [
+      'an entry for later readers, by its own header',
+      'PACKAGE_FORMAT',
+      'to need newer readers',
+      zip([{ ...a, own: { version: 63 } }]),
+    ],
+    ['a patch', 'PACKAGE_FORMAT', 'encrypted, or a patch', zip([{ ...a, flags: 0x820 }])],
+    [
+      'two sizes of 64 bits',
+      'PACKAGE_FORMAT',
+      'tell the same',
+      zip([{ ...a, extra: Buffer.concat([sizes64(3, 5), sizes64(1, 2)]) }]),
+    ],
+    [
+      'two sizes of 64 bits in its own header',
+      'PACKAGE_FORMAT',
+      'tell the same',
+      zip([{ ...a, own: { extra: Buffer.concat([sizes64(3, 5), sizes64(1, 2)]) } }]),
+    ],
     ['a folder with content', 'PACKAGE_FORMAT', 'a folder has content', zip([a, { name: 'd/', content: 'x' }])],
+    [
+      'a folder with content that it denies',
+      'PACKAGE_FORMAT',
+      'a folder has content',
+      zip([a, { name: 'd/', content: 'x', size: 0 }]),
+    ],
+    ['a folder by its mode', 'PACKAGE_FORMAT', 'a folder to some', zip([a, { name: 'd', mode: 0o040755 }])],
+    [
+      'a folder by its mode, with content',
+      'PACKAGE_FORMAT',
+      'a folder to some readers and a file to others',
+      zip([a, { name: 'd', content: 'x', mode: 0o040755 }]),
+    ],
+    ...[0, 6, 11, 14].map((host): [string, ErrorCode, string, Buffer] => [
+      `a folder by the attributes of host ${host}`,
+      'PACKAGE_FORMAT',
+      '"d" is a folder to some',
+      zip([a, { name: 'd', content: 'x', mode: 0, attributes: 0x10, host }]),
+    ]),
+    [
+      'a volume label by its attributes',
+      'PACKAGE_FORMAT',
+      '"d" is a volume label to some',
+      zip([a, { name: 'd', content: 'x', mode: 0, attributes: 0x08, host: 0 }]),
+    ],
+    ['a link that is a folder', 'PACKAGE_FORMAT', '"l/" is a link to some', zip([a, { ...link, name: 'l/' }])],
+    ...[0, 2, 5, 16, 19, 30].map((host): [string, ErrorCode, string, Buffer] => [
+      `a link made by host ${host}`,
+      'PACKAGE_FORMAT',
+      '"l" is a link to some readers only',
+      zip([a, { ...link, host }]),
+    ]),
+    ...[0, 0o100644].map((mode): [string, ErrorCode, string, Buffer] => [
+      `a link by the mode in an extra field, beside the mode ${mode}`,
+      'PACKAGE_FORMAT',
+      'two modes',
+      zip([a, { ...link, mode, extra: asiMode(0o120777) }]),
+    ]),
+    ...[0, 3, 19].flatMap((host) =>
+      [0o020666, 0o060666, 0o140666, 0o010666].map((mode): [string, ErrorCode, string, Buffer] => [
+        `mode ${mode.toString(8)} made by host ${host}`,
+        'PACKAGE_ENTRY',
+        'no file, folder or link',
+        zip([a, { name: 'x', mode, host }]),
+      ]),
+    ),
   ])('%s', (_, code, says, bytes) => rejected('zip', bytes, { code, says }));
 
   it.each<[string, Buffer]>([
@@ -79,6 +173,9 @@ describe('zip', () => {
     ['a descriptor without signature', zip([{ ...a, flags: 0x808, descriptor: zipDescriptor('one').subarray(4) }])],
     ['an end of 64 bits', zip([a], { records64: 1 })],
     ['an end of 64 bits alone', zip([a], { records: 0xffff, records64: 1 })],
+    ['the mark of an end in an entry', zip([{ name: 'a', content: Buffer.concat([mark, junk]), method: 0 }])],
+    ['a pipe with content, as Info-ZIP packs its input', zip([{ name: '-', content: 'x', mode: 0o010600 }])],
+    ['a folder whose mode is that of a file', zip([a, { name: 'd/', mode: 0o100644 }])],
     ['a zip in the last entry', zip([{ name: 'a', content: zip([b]), method: 0 }])],
   ])('takes %s', async (_, bytes) => {
     const { archive } = await bench(bytes);
@@ -112,12 +209,26 @@ describe('tar', () => {
     ['two names in extended headers', 'tell the same', tarGz([paxEntry({ path: 'b' }), paxEntry({ path: 'c' }), a])],
     ['a name for all entries', 'a global header names a file', tarGz([paxEntry({ path: 'b' }, 'g'), a])],
     ['an extended header with no entry', 'has no entry', tarGz([a, paxEntry({ path: 'b' })])],
+    ['a volume after the first', 'one of several volumes', tarGz([{ name: 'a', type: 'M', content: 'x' }])],
+    [
+      'a volume after the first, in pax',
+      'one of several volumes',
+      tarGz([paxEntry({ 'GNU.volume.filename': 'a', 'GNU.volume.offset': '512' }), a]),
+    ],
     ['a record that is too long', 'header is damaged', tarGz([{ name: 'x', type: 'x', content: '99 path=b\n' }, a])],
   ])('%s', (_, says, bytes) => rejected('tar.gz', bytes, { code: 'PACKAGE_FORMAT', says }));
 
   it('takes the name of a record by its length, not one that stands in another’s value', async () => {
     const { archive } = await bench(tarGz([paxEntry({ comment: 'b\n16 path=../../x\n' }), a]));
     expect(await checkArchive({ path: archive, format: 'tar.gz' })).toMatchObject({ files: 1 });
+  });
+
+  it.each([
+    ['GNU', { name: Buffer.from('../B\xfcro', 'latin1'), type: 'V' }],
+    ['pax', paxEntry({ 'GNU.volume.label': '../x' }, 'g')],
+  ])('takes the label of the whole archive for no file: %s', async (_, label) => {
+    const { archive } = await bench(tarGz([label, a]));
+    expect(await checkArchive({ path: archive, format: 'tar.gz' })).toEqual({ files: 1, bytes: 3 });
   });
 
   it('takes zeros that fill up a record, and a global comment', async () => {
