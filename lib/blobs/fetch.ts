@@ -1,6 +1,7 @@
 // Fetches one blob from an ordered list of sources: each source resumes by range where the last one stopped. Sources are
 // not trusted; the digest is checked.
-// A source that is too slow is left for the next one; the fastest of slow ones is left later and later.
+// A source that is too slow is left for the next one; the fastest of slow ones is left later and later. The fetch ends
+// when all of them together bring less than the lowest floor, time and again.
 //
 // Bytes of several answers may be mixed. When a mixed body has the wrong digest, the culprit is unknown: from then on each
 // answer must be the whole blob, and a source whose whole answer is wrong is excluded.
@@ -11,6 +12,7 @@ import type { BlobAnswer } from './blob-client.ts';
 import {
   FLOORS,
   ProgressFloor,
+  reaches,
   TooSlow,
   type Floor,
   type Floors,
@@ -60,7 +62,7 @@ export interface FetchRequest {
   readonly onWrongSource: OnWrongSource;
   readonly onSlowSource?: OnSlowSource | undefined;
   readonly floors?: Floors | undefined;
-  /** Limit of rounds through the list without a byte of progress. */
+  /** Limit of rounds through the list that bring less than the lowest floor. */
   readonly rounds?: number | undefined;
 }
 
@@ -84,15 +86,18 @@ export async function fetchBlob(request: FetchRequest): Promise<Fetched> {
 }
 
 async function fetchInRounds(fetching: Fetching, request: FetchRequest): Promise<Fetched> {
-  const rounds = request.rounds ?? DEFAULT_ROUNDS;
+  const { rounds = DEFAULT_ROUNDS, floors = FLOORS } = request;
   let pauses = 0;
+  let since = performance.now();
   for (let fruitless = 0; fruitless < rounds; pauses += 1) {
     const outcome = await fetching.round();
     if (outcome.end === 'whole') return outcome.fetched;
     if (outcome.end === 'hopeless') break;
+    const now = performance.now();
     // Bytes arrived, so a path works: longer pauses would only slow the fetch down.
-    if (outcome.progressed) [fruitless, pauses] = [0, 0];
+    if (reaches(floors.lowest, { bytes: outcome.bytes, ms: now - since })) [fruitless, pauses] = [0, 0];
     else fruitless += 1;
+    since = now;
     if (fruitless < rounds) await delay(backoffMs(pauses, BACKOFF), undefined, { signal: request.signal });
   }
   throw fetching.unavailable();
@@ -100,7 +105,7 @@ async function fetchInRounds(fetching: Fetching, request: FetchRequest): Promise
 
 type Round =
   | { readonly end: 'whole'; readonly fetched: Fetched }
-  | { readonly end: 'cut'; readonly progressed: boolean }
+  | { readonly end: 'cut'; /** How many came that count. */ readonly bytes: number }
   | { readonly end: 'hopeless' };
 
 /** Puts sources that failed recently behind the others. */
@@ -134,10 +139,13 @@ export class Demotions {
 const LARGEST_FLOOR_FACTOR = 32;
 /** A long fetch over a bad line fails often; the first failures are enough. */
 const MOST_FAILURES_KEPT = 32;
+const MOST_REASONS_SHOWN = 8;
 
 class Fetching {
   readonly #request: FetchRequest;
   readonly #failed: FailedSource[] = [];
+  /** Why each source failed last. */
+  readonly #reasons = new Map<string, IsthmusError>();
   readonly #excluded = new Set<string>();
   /** Answers whose bytes are in the target; bytes from before the fetch count as one. */
   #answers: number;
@@ -175,14 +183,16 @@ class Fetching {
       if (fetched !== undefined) return { end: 'whole', fetched };
     }
     if (sources.every((source) => this.#excluded.has(source.node))) return { end: 'hopeless' };
-    return { end: 'cut', progressed: !this.#alone && target.bytes > before };
+    return { end: 'cut', bytes: this.#alone ? 0 : target.bytes - before };
   }
 
   unavailable(): IsthmusError {
-    const tried = this.#failed.slice(-8).map(({ node, code, detail }) => `${node}: ${code} (${detail})`);
+    const reasons = [...this.#reasons].slice(-MOST_REASONS_SHOWN);
+    const tried = reasons.map(([node, { code, message }]) => `${node}: ${code} (${message})`);
     return new IsthmusError(
       'PACKAGE_UNAVAILABLE',
       `no source delivered ${this.#request.sha256}: ${tried.join('; ') || 'there is none'}`,
+      { cause: reasons.at(-1)?.[1] },
     );
   }
 
@@ -213,6 +223,9 @@ class Fetching {
       this.#alone = true;
       return true;
     }
+    // Behind those that failed before.
+    this.#reasons.delete(source.node);
+    this.#reasons.set(source.node, error);
     if (this.#failed.length < MOST_FAILURES_KEPT) this.#failed.push({ node: source.node, code, detail: message });
     if (code === 'PACKAGE_HASH_MISMATCH' && !excluded) {
       this.#exclude(source, error);
@@ -243,19 +256,19 @@ class Fetching {
     try {
       this.#checkSize(answer.sizeBytes, source);
       this.#answers = target.bytes === 0 ? 1 : this.#answers + 1;
-      floor?.wait();
+      floor.wait();
       for await (const chunk of answer.body) {
-        floor?.received(chunk.length);
+        floor.received(chunk.length);
         await this.#onTarget(() => target.write(chunk));
         onProgress?.({ bytes: target.bytes, from: source.node });
         // What becomes of the answer after its last byte does not matter.
         if (target.bytes === sizeBytes) break;
-        floor?.wait();
+        floor.wait();
       }
     } catch (thrown) {
       throw slow === undefined ? thrown : new TooSlow(slow);
     } finally {
-      floor?.stop();
+      floor.stop();
       answer.close();
     }
   }
@@ -267,11 +280,12 @@ class Fetching {
     return [...others, ...slow.sort((a, b) => rate(b) - rate(a))];
   }
 
-  /** None for a source that must deliver everything and has no better one beside it. */
-  #floorFor(source: Source, sourceClass: SourceClass, onSlow: (spell: SlowSpell) => void): ProgressFloor | undefined {
-    const { bytes, withinMs } = (this.#request.floors ?? FLOORS)[sourceClass];
+  /** The lowest for a source that must deliver everything and has no better one beside it. */
+  #floorFor(source: Source, sourceClass: SourceClass, onSlow: (spell: SlowSpell) => void): ProgressFloor {
+    const { floors = FLOORS } = this.#request;
+    const { bytes, withinMs } = floors[sourceClass];
     const isBest = this.#isBestKnown(source);
-    if (isBest && this.#alone) return undefined;
+    if (isBest && this.#alone) return new ProgressFloor(floors.lowest, onSlow);
     const floor: Floor = { bytes, withinMs: isBest ? withinMs * this.#floorFactor : withinMs };
     if (isBest) this.#floorFactor = Math.min(2 * this.#floorFactor, LARGEST_FLOOR_FACTOR);
     return new ProgressFloor(floor, onSlow);

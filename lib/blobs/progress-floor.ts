@@ -13,16 +13,19 @@ export interface Floor {
   readonly withinMs: number;
 }
 
-export type Floors = Readonly<Record<SourceClass, Floor>>;
+/** What each class of sources must send, and what the best of slow ones must send for a fetch to go on. */
+export type Floors = Readonly<Record<SourceClass | 'lowest', Floor>>;
 
 /**
  * A tenth of what a line of 256 kbit/s carries that others use, too, and more within a site. A mirror that is still
- * fetching has three times as long, so that it changes its own source before its targets leave it.
+ * fetching has three times as long, so that it changes its own source before its targets leave it. The lowest floor lets
+ * a line of 100 bytes a second carry a small package; below it no package gets anywhere.
  */
 export const FLOORS: Floors = {
   'open port': { bytes: 128 * 1024, withinMs: 10_000 },
   mesh: { bytes: 16 * 1024, withinMs: 10_000 },
   'passed on': { bytes: 16 * 1024, withinMs: 30_000 },
+  lowest: { bytes: 2 * 1024, withinMs: 40_000 },
 };
 
 /** A source that sends nothing at all for this long is gone, or the path to it. TCP repeats a lost segment meanwhile. */
@@ -42,6 +45,11 @@ export class TooSlow extends IsthmusError {
     super('SOURCE_SLOW', `${spell.bytes} bytes in ${spell.ms / 1000} s`);
     this.spell = spell;
   }
+}
+
+/** Whether so many bytes in this time reach a floor; those of a shorter time must be as many. */
+export function reaches({ bytes, withinMs }: Floor, came: SlowSpell): boolean {
+  return came.bytes >= bytes * Math.max(1, came.ms / withinMs);
 }
 
 /** Watches one body. Only time between `wait` and `received` counts: what the receiver does meanwhile is not the source's. */

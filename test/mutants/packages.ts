@@ -20,6 +20,15 @@ export const packagesMutants: Mutants = {
       test: ['the URL of a feed', 'at 169.254.169.254 is forbidden, and not connected to'],
     },
   },
+  'a-byte-is-progress': {
+    file: 'lib/blobs/progress-floor.ts',
+    find: 'return came.bytes >= bytes * Math.max(1, came.ms / withinMs);',
+    replace: 'return came.bytes > 0;',
+    red: {
+      file: 'test/packages/fetch.test.ts',
+      test: ['sources that are all too slow', 'a few bytes a second: the fetch ends, and says so of each'],
+    },
+  },
   'fetch-per-follower': {
     file: 'mirror/cache.ts',
     find: 'if (pulling !== undefined) return pulling;',

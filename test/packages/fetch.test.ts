@@ -6,7 +6,7 @@ import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { askForBlob, type BlobAnswer } from '../../lib/blobs/blob-client.ts';
 import { BlobStore } from '../../lib/blobs/blob-store.ts';
 import { Demotions, fetchBlob, type Source } from '../../lib/blobs/fetch.ts';
-import type { Floor } from '../../lib/blobs/progress-floor.ts';
+import { FLOORS, type Floor } from '../../lib/blobs/progress-floor.ts';
 import { connectSource } from '../../node/sources/connect.ts';
 import { createTestMesh, type TestMesh, type TestNode } from '../support/identities.ts';
 import { noMesh } from '../support/no-mesh.ts';
@@ -42,8 +42,8 @@ beforeAll(async () => {
 /** Fetches into an empty store from these origins, nearest first. */
 async function fetch(
   origins: readonly (Origin | Source)[],
-  { rounds = 1, stallMs = 5_000, floor, store, signal = new AbortController().signal, demotions = new Demotions() }: {
-    rounds?: number; stallMs?: number; floor?: Floor; store?: BlobStore; signal?: AbortSignal; demotions?: Demotions;
+  { rounds = 1, stallMs = 5_000, floor, lowest = FLOORS.lowest, store, signal = new AbortController().signal, demotions = new Demotions() }: {
+    rounds?: number; stallMs?: number; floor?: Floor; lowest?: Floor; store?: BlobStore; signal?: AbortSignal; demotions?: Demotions;
   } = {}, // prettier-ignore
 ) {
   const blobs = store ?? (await BlobStore.open(await tempDir()));
@@ -55,7 +55,7 @@ async function fetch(
   const slow: string[] = [];
   const outcome = await fetchBlob({
     sha256, sizeBytes, sources, target, rounds, demotions, signal,
-    floors: floor && { 'open port': floor, mesh: floor, 'passed on': floor },
+    floors: floor && { 'open port': floor, mesh: floor, 'passed on': floor, lowest },
     onSlowSource: (node, spell) => slow.push(`${node}: ${spell.bytes < floor!.bytes}`),
     onWrongSource: (node, { code }) => wrong.push(`${node}: ${code}`),
     open: async (source, fromByte, aborted): Promise<BlobAnswer> =>
@@ -133,7 +133,7 @@ describe('fetching', () => {
     const store = await BlobStore.open(await tempDir());
     await expect(fetch([near], { store, rounds: 2 })).rejects.toMatchObject({
       code: 'PACKAGE_UNAVAILABLE',
-      message: expect.stringMatching(/near: SOURCE_FAILED .*near: SOURCE_FAILED/) as string,
+      message: expect.stringMatching(/: near: SOURCE_FAILED \(the source answered with status 500\)$/) as string,
     });
     const [{ sizeBytes } = { sizeBytes: 0 }] = await store.partials();
     expect(sizeBytes).toBeGreaterThan(0);
@@ -190,6 +190,54 @@ describe('a source that is too slow', () => {
     const far = await startOrigin(mesh, 'far', body);
     const { from, failed } = await fetch([near, far], { floor: { bytes: 100_000, withinMs: 5_000 } });
     expect([from, failed, far.requests]).toEqual(['near', [], []]);
+  });
+});
+
+describe('sources that are all too slow', () => {
+  const drip = { bytes: 1, everyMs: 20 };
+  const floor = { bytes: 50_000, withinMs: 100 };
+  const lowest = { bytes: 5_000, withinMs: 400 };
+  const often = (behaviour: Behaviour) => Array.from({ length: 6 }, () => behaviour);
+
+  it.each<[string, Behaviour, RegExp]>([
+    ['a few bytes a second', trickle(0, drip), /near: SOURCE_SLOW \(\d+ bytes in 0\.\d s\)/],
+    [
+      'a byte for each request',
+      ({ from, body: whole, response }) => {
+        const range = { 'content-range': `bytes ${from}-${sizeBytes - 1}/${sizeBytes}` };
+        response.writeHead(206, { 'content-length': sizeBytes - from, ...range });
+        response.write(whole.subarray(from, from + 1), () => response.destroy());
+      },
+      /near: SOURCE_FAILED/,
+    ],
+  ])('%s: the fetch ends, and says so of each', async (_, behaviour, says) => {
+    const near = await startOrigin(mesh, 'near', body, ...often(behaviour));
+    const far = await startOrigin(mesh, 'far', body, ...often(trickle(0, drip)));
+    await expect(fetch([near, far], { rounds: 2, floor, lowest })).rejects.toMatchObject({
+      code: 'PACKAGE_UNAVAILABLE',
+      message: expect.toSatisfy(
+        (text: string) => says.test(text) && /far: SOURCE_SLOW \(\d+ bytes in/.test(text),
+      ) as string,
+    });
+    expect([near, far].map(({ requests }) => requests.length)).toEqual([2, 2]);
+  });
+
+  it('a byte at a time from the only source of a whole package, after wrong ones: the fetch ends', async () => {
+    const store = await BlobStore.open(await tempDir());
+    const before = await store.resume({ sha256, sizeBytes });
+    await before.write(Buffer.alloc(100_000));
+    await before.close();
+    const near = await startOrigin(mesh, 'near', body, good, ...often(trickle(0, drip)));
+    const outcome = fetch([near], { store, rounds: 2, floor, lowest });
+    await expect(outcome).rejects.toMatchObject({ code: 'PACKAGE_UNAVAILABLE', cause: { code: 'SOURCE_SLOW' } });
+  });
+
+  it('more than the lowest floor: the package comes, however slowly', async () => {
+    const line = trickle(0, { bytes: 20_000, everyMs: 20 });
+    const near = await startOrigin(mesh, 'near', body, ...often(line));
+    const { from } = await fetch([near], { floor: { bytes: 10_000_000, withinMs: 100 }, lowest });
+    expect(from).toBe('near');
+    expect(near.requests.length).toBeGreaterThan(2);
   });
 });
 
