@@ -137,8 +137,12 @@ describe('a role', () => {
     expect((await ask(`?denied=true${only}`)).body).toMatchObject({ items: [{ seq: 1, ...denied }] });
     expect((await ask(`?denied=true${only}&after=1`)).body).toEqual({ items: [] });
     expect((await ask('?denied=true&limit=1')).body).toMatchObject({ next: '1' });
-    for (const query of ['?type=request.denied', '?denied=false&type=request.denied']) {
-      expect((await ask(query)).body).toEqual({ items: [] });
+    for (const query of [
+      '?type=request.denied',
+      '?denied=false&type=request.denied',
+      '?denied=true&type=site.created',
+    ]) {
+      expect((await ask(query)).body).toMatchObject({ code: 'INVALID_FIELD', field: 'type' });
     }
   });
 
