@@ -60,7 +60,7 @@ const writesByPath = {
 const MOMENTS = [
   'cli/render/units.ts',
   'mesh/e2e/credentials.ts',
-  'server/api/certificate.ts',
+  'server/api/port/certificate.ts',
   'server/api/routes/mesh.ts',
   'server/enrolment/enrolment.ts',
   'server/health/start.ts',

@@ -78,7 +78,9 @@ export async function createAuthority(
   return new Authority(meshId, certificatePem, key);
 }
 
-/** Opens an existing authority. NOT_INITIALISED when there is none, IDENTITY_INVALID when its certificate is damaged. */
+/**
+ * Opens an existing authority. NOT_INITIALISED when there is none, IDENTITY_INVALID when its certificate is damaged.
+ */
 export function openAuthority(dataDir: string, sealer: Sealer): Authority {
   const folder = join(dataDir, 'authority');
   const file = join(folder, 'authority.pem');

@@ -22,8 +22,8 @@ export function parseVersion(text: string): PackageVersion | undefined {
 }
 
 /**
- * The key by which a version is found, however it is spelled: NuGet's form in lower case. `01.0`, `1.0.0.0` and `1.0.0+5`
- * are `1.0.0`, `1.0-RC.01` is `1.0.0-rc.1`. INVALID_FIELD when it is no version.
+ * The key by which a version is found, however it is spelled: NuGet's form in lower case. `01.0`, `1.0.0.0` and
+ * `1.0.0+5` are `1.0.0`, `1.0-RC.01` is `1.0.0-rc.1`. INVALID_FIELD when it is no version.
  */
 export function versionKey(text: string, field = 'version'): string {
   const version = parseVersion(text);

@@ -1,5 +1,5 @@
-// Reports to the server: links, load, health, denials and parents go up; the children to dial and the desired parents come
-// back. It is one stream, reopened with jitter when it breaks.
+// Reports to the server: links, load, health, denials and parents go up; the children to dial and the desired parents
+// come back. It is one stream, reopened with jitter when it breaks.
 import { statfs } from 'node:fs/promises';
 import { attempted } from '../lib/async/background.ts';
 import type { IdentityStore } from '../certs/identity.ts';
@@ -187,8 +187,8 @@ function toLinkReport(link: LinkStatus): LinkReport {
 }
 
 /**
- * What `measure` finds, once an interval; null in between, and when it fails: then the server asks by a call, which says
- * why.
+ * What `measure` finds, once an interval; null in between, and when it fails: then the server asks by a call, which
+ * says why.
  */
 function atIntervals<Result>(ms: number, measure?: () => Promise<Result>): () => Promise<Result | null> {
   let lastMs = -Infinity;

@@ -29,13 +29,12 @@ import { reachableAt } from '../mesh/link/reachable-address.ts';
 import type { Mesh } from '../mesh/types.ts';
 import { createApi } from './api/app.ts';
 import type { ApiInstance, ApiServices } from './api/context.ts';
-import { certificateFor, followCertificate, serverOptionsFor, type ApiTlsConfig } from './api/certificate.ts';
-import { listen } from './api/listen.ts';
+import { certificateFor, followCertificate, serverOptionsFor, type ApiTlsConfig } from './api/port/certificate.ts';
+import { listen } from './api/port/listen.ts';
 import { startAdminSocket } from './operations/admin-socket.ts';
 import { adminRequests } from './operations/local-requests.ts';
 import { checkServerFolder } from './data-folder.ts';
 import { installedReleasesSubscription } from './deployments/installed.ts';
-import { trustedProxies } from './api/proxies.ts';
 import { startEnrolment, type EnrolmentServices } from './enrolment/start.ts';
 import { NodeStartPolicy } from './enrolment/starts.ts';
 import { EventSubscriptions } from './events/subscriptions.ts';
@@ -192,7 +191,8 @@ async function assemble(config: ServerConfig, log: Logger, teardown: Teardown): 
   const services = apiServices({ mesh, feed, events, topology, routes, enrolment, topologyService, tasks, health });
   const app = await createApi(
     { ...context, services },
-    { ...serverOptionsFor(certificate), trustProxy: trustedProxies(config.api.trustedProxies) },
+    // Behind a proxy that is not trusted, one guesser of keys would use up the limit of all its clients.
+    { ...serverOptionsFor(certificate), trustProxy: [...(config.api.trustedProxies ?? [])] },
   );
   teardown.add(() => stopApi(app, stopping));
   const unfollow = followCertificate(app, certificate);

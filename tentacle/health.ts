@@ -1,5 +1,5 @@
-// The health report of a tentacle's machine: facts read for a call and for its own reports, without the script engine, so
-// that a machine whose scripts hang still answers. The thresholds are the server's.
+// The health report of a tentacle's machine: facts read for a call and for its own reports, without the script engine,
+// so that a machine whose scripts hang still answers. The thresholds are the server's.
 import { statfs } from 'node:fs/promises';
 import { arch, availableParallelism, freemem, loadavg, release, totalmem, type, uptime } from 'node:os';
 import { readFile } from 'node:fs/promises';

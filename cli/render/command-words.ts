@@ -20,7 +20,10 @@ const OTHER_NAMES: Readonly<Record<string, readonly string[]>> = {
   value: ['value', 'file'],
 };
 
-/** `--ttl` for `ttlS`, `--target-role` for `targetRoles[0]`, `<id>` for an argument; undefined where there is no such word. */
+/**
+ * `--ttl` for `ttlS`, `--target-role` for `targetRoles[0]`, `<id>` for an argument; undefined where there is no such
+ * word.
+ */
 export function wordOf(command: Command, field: string): string | undefined {
   const path = field
     .replaceAll(/\[\d+\]/g, '')

@@ -1,5 +1,5 @@
-// Puts the parts of log lines together. A line that is open goes on with the next part of its ticket and stream, however
-// many other lines come in between. Where lines are redrawn, one that returns is written anew by the next part.
+// Puts the parts of log lines together. A line that is open goes on with the next part of its ticket and stream,
+// however many other lines come in between. Where lines are redrawn, one that returns is written anew by the next part.
 import type { LogData } from '../../contract/task-stream.ts';
 import { escapeText } from './escape.ts';
 

@@ -1,5 +1,5 @@
-// What an entry of a zip is, and its mode. One reader goes by the slash at the end of a name, the next by the mode, a third
-// by the attributes of DOS: they must tell the same.
+// What an entry of a zip is, and its mode. One reader goes by the slash at the end of a name, the next by the mode, a
+// third by the attributes of DOS: they must tell the same.
 import { constants } from 'node:fs';
 import type { Entry } from 'yauzl';
 import { IsthmusError } from '../../contract/errors.ts';

@@ -79,7 +79,10 @@ function headOf(request: ClientRequest, stallMs: number): Promise<IncomingMessag
   return within(response, { ms: FIRST_BYTE_MS, late }).finally(() => watchdog.rest());
 }
 
-/** Whether the source is itself still fetching what it sends (RFC 9211). It need not say so; then more is expected of it. */
+/**
+ * Whether the source is itself still fetching what it sends (RFC 9211). It need not say so; then more is expected of
+ * it.
+ */
 function isPassedOn({ headers }: IncomingMessage): boolean {
   return /;\s*fwd=/.test(String(headers['cache-status'] ?? ''));
 }

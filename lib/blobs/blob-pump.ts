@@ -1,7 +1,7 @@
 // Copies a blob into a response with reused buffers: a stream of fresh chunks costs twice the CPU.
 //
-// While a mirror waits for its own source it says that it is there: before the first byte by a status 102, later by one of
-// a few bytes that it holds back for this. Its targets then know it from a path that carries nothing any more.
+// While a mirror waits for its own source it says that it is there: before the first byte by a status 102, later by one
+// of a few bytes that it holds back for this. Its targets then know it from a path that carries nothing any more.
 import type { ServerResponse } from 'node:http';
 import { IsthmusError } from '../../contract/errors.ts';
 import { within } from '../async/deadline.ts';

@@ -1,10 +1,10 @@
-// Fetches one blob from an ordered list of sources: each source resumes by range where the last one stopped. Sources are
-// not trusted; the digest is checked.
+// Fetches one blob from an ordered list of sources: each source resumes by range where the last one stopped. Sources
+// are not trusted; the digest is checked.
 // A source that is too slow is left for the next one; the fastest of slow ones is left later and later. The fetch ends
 // when all of them together bring less than the lowest floor, time and again.
 //
-// Bytes of several answers may be mixed. When a mixed body has the wrong digest, the culprit is unknown: from then on each
-// answer must be the whole blob, and a source whose whole answer is wrong is excluded.
+// Bytes of several answers may be mixed. When a mixed body has the wrong digest, the culprit is unknown: from then on
+// each answer must be the whole blob, and a source whose whole answer is wrong is excluded.
 import { setTimeout as delay } from 'node:timers/promises';
 import { backoffMs } from '../async/backoff.ts';
 import { IsthmusError, type ErrorCode } from '../../contract/errors.ts';

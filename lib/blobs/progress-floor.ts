@@ -2,8 +2,8 @@
 import { IsthmusError } from '../../contract/errors.ts';
 
 /**
- * How the bytes of an answer get here: over a network of the site, through relays, or from a mirror that is itself still
- * fetching them.
+ * How the bytes of an answer get here: over a network of the site, through relays, or from a mirror that is itself
+ * still fetching them.
  */
 export type SourceClass = 'open port' | 'mesh' | 'passed on';
 
@@ -18,8 +18,8 @@ export type Floors = Readonly<Record<SourceClass | 'lowest', Floor>>;
 
 /**
  * A tenth of what a line of 256 kbit/s carries that others use, too, and more within a site. A mirror that is still
- * fetching has three times as long, so that it changes its own source before its targets leave it. The lowest floor lets
- * a line of 100 bytes a second carry a small package; below it no package gets anywhere.
+ * fetching has three times as long, so that it changes its own source before its targets leave it. The lowest floor
+ * lets a line of 100 bytes a second carry a small package; below it no package gets anywhere.
  */
 export const FLOORS: Floors = {
   'open port': { bytes: 128 * 1024, withinMs: 10_000 },
@@ -28,7 +28,9 @@ export const FLOORS: Floors = {
   lowest: { bytes: 2 * 1024, withinMs: 40_000 },
 };
 
-/** A source that sends nothing at all for this long is gone, or the path to it. TCP repeats a lost segment meanwhile. */
+/**
+ * A source that sends nothing at all for this long is gone, or the path to it. TCP repeats a lost segment meanwhile.
+ */
 export const STALL_MS = 12_000;
 
 /** What came in the time that was too long for it. */
@@ -52,7 +54,10 @@ export function reaches({ bytes, withinMs }: Floor, came: SlowSpell): boolean {
   return came.bytes >= bytes * Math.max(1, came.ms / withinMs);
 }
 
-/** Watches one body. Only time between `wait` and `received` counts: what the receiver does meanwhile is not the source's. */
+/**
+ * Watches one body. Only time between `wait` and `received` counts: what the receiver does meanwhile is not the
+ * source's.
+ */
 export class ProgressFloor {
   readonly #floor: Floor;
   readonly #onSlow: (spell: SlowSpell) => void;

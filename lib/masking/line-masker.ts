@@ -1,10 +1,10 @@
-// Masks a stream of lines, each of which must be written before the next one is known: nothing can be held back. The end
-// of a line that could be the beginning of a value is masked at once, even if no value follows. The automata continue over
-// the end of the line, to find the rest of a multi-line value or of a wrapped form in the following lines, and the rest of
-// any value where the next line goes on with an open one.
+// Masks a stream of lines, each of which must be written before the next one is known: nothing can be held back. The
+// end of a line that could be the beginning of a value is masked at once, even if no value follows. The automata
+// continue over the end of the line, to find the rest of a multi-line value or of a wrapped form in the following
+// lines, and the rest of any value where the next line goes on with an open one.
 //
-// A stream that resumes after a crash may begin in the middle of a value whose beginning was masked. So its beginning is
-// masked for as long as it may be the rest of any value, from any offset in it.
+// A stream that resumes after a crash may begin in the middle of a value whose beginning was masked. So its beginning
+// is masked for as long as it may be the rest of any value, from any offset in it.
 import type { LineEnding } from '../../contract/task-stream.ts';
 import type { Automaton } from './mask-automaton.ts';
 

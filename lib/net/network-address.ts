@@ -1,5 +1,5 @@
-// Which addresses from another party this process may connect to. A name is resolved once, every address is checked, and
-// the connection goes to a checked address, so that a later change of the name (rebinding) has no effect.
+// Which addresses from another party this process may connect to. A name is resolved once, every address is checked,
+// and the connection goes to a checked address, so that a later change of the name (rebinding) has no effect.
 import { lookup } from 'node:dns/promises';
 import { isIP, isIPv4 } from 'node:net';
 import ipaddr from 'ipaddr.js';

@@ -1,7 +1,7 @@
 // Substitutes variables: `#{Name}`, filters `#{Name | ToUpper}`, `#{if Name}…#{else}…#{/if}`, `#{unless
 // Name}…#{/unless}`, `#{each x in List}…#{/each}` over a comma-separated list, and `##{` for a literal `#{`. Undefined
-// names, unknown filters and what is no expression stay unchanged and are reported. The values of variables may be templates, too, but only
-// once: what is resolved, and what is sensitive, is text. The parser is parse.ts.
+// names, unknown filters and what is no expression stay unchanged and are reported. The values of variables may be
+// templates, too, but only once: what is resolved, and what is sensitive, is text. The parser is parse.ts.
 import { IsthmusError } from '../../contract/errors.ts';
 import { parseTemplate, parseValue, type TemplateNode } from './parse.ts';
 

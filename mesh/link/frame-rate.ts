@@ -1,5 +1,6 @@
 // Spaces the data frames of a link's tunnels. Neighbours end a link with more messages than SessionGuard allows, and a
-// relay forwards for nodes that may send many small pieces: they wait here, and their tunnels merge what comes meanwhile.
+// relay forwards for nodes that may send many small pieces: they wait here, and their tunnels merge what comes
+// meanwhile.
 import { TokenBucket } from '../../lib/async/token-bucket.ts';
 
 /** Half of what neighbours allow; the rest is for the other messages of a link. */

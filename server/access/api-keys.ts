@@ -79,7 +79,10 @@ function limitedExpiry(requested: number | undefined, last: number | null): numb
   });
 }
 
-/** Revokes a key at once. FORBIDDEN for a key of a role above one's own, LAST_ADMIN for the admin key that lasts longest. */
+/**
+ * Revokes a key at once. FORBIDDEN for a key of a role above one's own, LAST_ADMIN for the admin key that lasts
+ * longest.
+ */
 export async function revokeApiKey(
   tx: StoreTransaction,
   id: string,

@@ -5,7 +5,7 @@
 //   openapi.ts       the OpenAPI document
 //   routes/          one file per resource: HTTP in, domain function, HTTP out
 //   stream/          a task's stream as server-sent events
-//   listen.ts        the listener; port.ts: strangers on it; certificate.ts: its TLS certificate; proxies.ts: trusted proxies
+//   port/            the listener, its TLS certificate, and how many connections strangers and each key may have
 import { createHash } from 'node:crypto';
 import helmet from '@fastify/helmet';
 import swagger from '@fastify/swagger';
@@ -21,7 +21,7 @@ import { IsthmusError } from '../../contract/errors.ts';
 import type { ApiContext, ApiInstance } from './context.ts';
 import { openApiOptions } from './openapi.ts';
 import { enforceAccess } from './route-access.ts';
-import { limitConnections } from './port.ts';
+import { limitConnections } from './port/limit-connections.ts';
 import { problemHandler, sendProblem, toProblem } from './problems.ts';
 import { apiKeyRoutes } from './routes/api-keys.ts';
 import { auditRoutes } from './routes/audit.ts';

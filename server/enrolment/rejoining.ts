@@ -38,8 +38,8 @@ interface Rejoin {
 }
 
 /**
- * Reactivates a revoked node at the site, below the parents and with the address of its new token. Its machine keeps its settings; its
- * routes change only when the token names others or the node has other parents now.
+ * Reactivates a revoked node at the site, below the parents and with the address of its new token. Its machine keeps
+ * its settings; its routes change only when the token names others or the node has other parents now.
  */
 export async function reactivateNode(
   tx: StoreTransaction,

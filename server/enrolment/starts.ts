@@ -1,6 +1,6 @@
 // Which process may act as a node. A start is admitted when it follows the one that was admitted before, and that one
-// is gone; every other one comes from a copy of the data folder, or from a snapshot of it. The store decides, so that two
-// copies behind different relays are told apart before one of them gets a task.
+// is gone; every other one comes from a copy of the data folder, or from a snapshot of it. The store decides, so that
+// two copies behind different relays are told apart before one of them gets a task.
 import { IsthmusError } from '../../contract/errors.ts';
 import { isChosen, type Reactivation } from '../../contract/nodes.ts';
 import type { NodeStart } from '../../certs/starts.ts';
@@ -12,7 +12,7 @@ import type { Node } from '../store/nodes/nodes.ts';
 import { revoked } from '../store/references.ts';
 import type { Store, StoreTransaction } from '../store/store.ts';
 import type { LiveTopology } from '../topology/live.ts';
-import { recordDeniedStart } from '../topology/denied-starts.ts';
+import { recordDeniedStart } from '../topology/reports/denied-starts.ts';
 
 /** A report that came this long after the question was not on its way before. */
 const REPORT_DELAY_MS = 2_000;

@@ -1,5 +1,5 @@
-// Judges a health check: a machine's facts against thresholds, or a path that failed. Pure. "Relay down" is not "machine down":
-// the hop at which the path broke is part of the result.
+// Judges a health check: a machine's facts against thresholds, or a path that failed. Pure. "Relay down" is not
+// "machine down": the hop at which the path broke is part of the result.
 import { SKEW_MS } from '../../certs/signer.ts';
 import type { IsthmusError } from '../../contract/errors.ts';
 import type { Health, HealthReason, HealthSource, Thresholds } from '../../contract/machines.ts';

@@ -83,8 +83,8 @@ export class HealthMonitor {
 
   #round(): void {
     this.#lastRoundAt = Date.now();
-    // From memory: to read ten thousand machines at once would block the server. With jitter, because a thousand of them
-    // behind one relay must not be called in the same instant.
+    // From memory: to read ten thousand machines at once would block the server. With jitter, because a thousand of
+    // them behind one relay must not be called in the same instant.
     for (const id of this.#options.topology.routes.keys()) {
       if (!this.#called.has(id)) this.#setDue(id, Math.random() * this.#options.intervalMs);
     }

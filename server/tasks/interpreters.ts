@@ -1,4 +1,5 @@
-// Checks, when work is accepted, that its machines have the interpreter it needs, by what their last health checks found.
+// Checks, when work is accepted, that its machines have the interpreter it needs, by what their last health checks
+// found.
 import { IsthmusError } from '../../contract/errors.ts';
 import type { HealthReport } from '../../contract/machines.ts';
 import type { Machine } from '../store/inventory/machines.ts';

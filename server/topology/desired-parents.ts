@@ -41,9 +41,9 @@ interface ParentsChange {
 }
 
 /**
- * Sets the desired parents of a node. Throws INVALID_FIELD or URL_FORBIDDEN for parents that no node can have, MACHINE_REVOKED
- * for a revoked node or parent, and PARENT_ROLE, PARENT_LOOP, PARENT_DIRECTION, ROUTE_INVALID or WIRE_VERSION for parents
- * that this node cannot have.
+ * Sets the desired parents of a node. Throws INVALID_FIELD or URL_FORBIDDEN for parents that no node can have,
+ * MACHINE_REVOKED for a revoked node or parent, and PARENT_ROLE, PARENT_LOOP, PARENT_DIRECTION, ROUTE_INVALID or
+ * WIRE_VERSION for parents that this node cannot have.
  */
 export async function setParents(
   tx: StoreTransaction,

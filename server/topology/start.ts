@@ -1,7 +1,7 @@
 // Starts the topology service: takes nodes' reports, and assigns whom they dial and their desired parents.
 //   live.ts, links.ts, topology.ts              nodes, routes and links in memory
 //   route-resolver.ts, cost.ts, routes.ts, chains.ts   how a machine is reached
-//   watch.ts, reports.ts                        the service that nodes report to
+//   watch.ts, reports/                          the service that nodes report to
 //   desired-parents.ts, reparent.ts             moving nodes to other parents
 //   reconcile.ts                                the reconcile loop
 //   outages.ts                                  events of links and nodes that go and come
@@ -17,7 +17,7 @@ import type { LiveTopology } from './live.ts';
 import { setParents, type NewParentInput } from './desired-parents.ts';
 import { ReconcileLoop } from './reconcile.ts';
 import { OutageRecorder } from './outages.ts';
-import { peerDenial, type OnHealth } from './reports.ts';
+import { peerDenial, type OnHealth } from './reports/reports.ts';
 import { dialsOf, WatchService, type AwaitedNode, type FindSources } from './watch.ts';
 
 /** Pending joins: nodes that have a token and wait to be dialled. */

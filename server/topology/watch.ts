@@ -13,7 +13,7 @@ import type { SourcesHandlers } from '../../proto/gen/isthmus/topology/v1/Source
 import type { TopologyHandlers } from '../../proto/gen/isthmus/topology/v1/Topology.ts';
 import type { Node } from '../store/nodes/nodes.ts';
 import { diallingParents, type ParentsAssignment } from './reparent.ts';
-import { Reports, type Reporter, type ReportsDeps } from './reports.ts';
+import { Reports, type Reporter, type ReportsDeps } from './reports/reports.ts';
 import { routeName, type Topology } from './topology.ts';
 
 const types = loadDefinitions('isthmus/topology/v1/topology.proto').isthmus.topology.v1;

@@ -1,5 +1,5 @@
-// Packages on a tentacle: acquire.ts fetches into a cache, stage.ts unpacks, activate.ts switches, releases.ts manages
-// the folders, handlers.ts has the gRPC methods.
+// Packages on a tentacle: acquire.ts fetches into a cache, stage.ts unpacks, activate.ts switches, install/ copies to
+// the folder that a step names, releases.ts manages the folders, handlers.ts has the gRPC methods.
 import { randomBytes } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -12,7 +12,7 @@ import type { PackagePayload__Output } from '../../proto/gen/isthmus/tentacle/v1
 import type { PackageStatus__Output } from '../../proto/gen/isthmus/tentacle/v1/PackageStatus.ts';
 import { Acquirer, DEFAULT_RESERVE_BYTES, type AcquireDeps, type AcquireProgress } from './acquire.ts';
 import { activateRelease } from './activate.ts';
-import { InstallFolders, type InstallFoldersOptions } from './install-to.ts';
+import { InstallFolders, type InstallFoldersOptions } from './install/install-to.ts';
 import type { FileOwner } from './ownership.ts';
 import { readOrder, type PackageOrder } from './payload.ts';
 import { Releases } from './releases.ts';
@@ -67,7 +67,9 @@ export class Packages {
     return this.#acquirer.acquire(readOrder(payload), onProgress, signal);
   }
 
-  /** What acquiring answered, for an order that was carried out; TICKET_ALREADY_USED when the package has gone since. */
+  /**
+   * What acquiring answered, for an order that was carried out; TICKET_ALREADY_USED when the package has gone since.
+   */
   acquired(payload: PackagePayload__Output): AcquireProgress {
     return this.#acquirer.cached(readOrder(payload)) ?? usedUp();
   }

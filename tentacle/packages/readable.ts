@@ -4,7 +4,7 @@ import { constants, type Stats } from 'node:fs';
 import { chmod, open, type FileHandle } from 'node:fs/promises';
 import { IsthmusError } from '../../contract/errors.ts';
 import { errnoOf } from '../../lib/files/disk-space.ts';
-import { O_PATH, pathOf } from './install-path.ts';
+import { O_PATH, pathOf } from './install/install-path.ts';
 
 const FOUND = O_PATH | constants.O_NOFOLLOW;
 /** A pipe in the place of a file would wait for its writer. */
@@ -12,8 +12,8 @@ const TO_READ = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
 const MODE_BITS = 0o7777;
 
 /**
- * Opens a file or a folder and passes it on, with what its mode was before. Below a folder names can be looked up for as
- * long as `use` runs. After a crash the owner keeps the right to read. INTERNAL when something else takes its place.
+ * Opens a file or a folder and passes it on, with what its mode was before. Below a folder names can be looked up for
+ * as long as `use` runs. After a crash the owner keeps the right to read. INTERNAL when something else takes its place.
  */
 export async function withReadable<Result>(
   path: string | Buffer,

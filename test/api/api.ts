@@ -6,7 +6,7 @@ import { Sealer } from '../../lib/secrets/seal.ts';
 import { createApiKey } from '../../server/access/api-keys.ts';
 import { createApi } from '../../server/api/app.ts';
 import type { ApiContext, ApiServices } from '../../server/api/context.ts';
-import { listen } from '../../server/api/listen.ts';
+import { listen } from '../../server/api/port/listen.ts';
 import type { ApiRole } from '../../server/store/access/api-keys.ts';
 import { openStore, type Store } from '../../server/store/store.ts';
 import { openLiveTopology, type LiveTopology } from '../../server/topology/live.ts';

@@ -1,4 +1,5 @@
-// Thousands of connections without a key, or with one key, at the API's port: whoever else has a key is served meanwhile.
+// Thousands of connections without a key, or with one key, at the API's port: whoever else has a key is served
+// meanwhile.
 import { once } from 'node:events';
 import { get as getPlain, type IncomingMessage } from 'node:http';
 import { get as getSecure } from 'node:https';

@@ -277,7 +277,12 @@ describe('what passes', () => {
 
   it('what scripts and packages have in a folder of their own, and a package with two names', async () => {
     const data = await dataFolder('tentacle');
-    for (const name of ['tickets/x/work/1', 'undeletable/y/1', 'spare/1/1', `${INSTALLATION}/releases/1/1`]) {
+    for (const name of [
+      join('tickets/x', 'work', '1'),
+      'undeletable/y/1',
+      'spare/1/1',
+      `${INSTALLATION}/releases/1/1`,
+    ]) {
       const path = join(data, name);
       await mkdir(path, { recursive: true });
       for (const folder of [path, dirname(path)]) await chmod(folder, folder.endsWith('tickets/x') ? 0o711 : 0o777);

@@ -78,7 +78,7 @@ export const packagesMutants: Mutants = {
     },
   },
   'marker-before-taking-over': {
-    file: 'tentacle/packages/install-to.ts',
+    file: 'tentacle/packages/install/install-to.ts',
     find: `may forbid that.
       await takeOver(folder, path);`,
     replace: '',
@@ -91,7 +91,7 @@ export const packagesMutants: Mutants = {
     },
   },
   'installs-over-others': {
-    file: 'tentacle/packages/install-to.ts',
+    file: 'tentacle/packages/install/install-to.ts',
     find: 'if (!isOurs) throw inUse(',
     replace: 'if (!isOurs) void inUse(',
     red: {
@@ -100,7 +100,7 @@ export const packagesMutants: Mutants = {
     },
   },
   'installs-through-links': {
-    file: 'tentacle/packages/install-path.ts',
+    file: 'tentacle/packages/install/install-path.ts',
     find: 'const ANY_FOLDER = O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW;',
     replace: 'const ANY_FOLDER = O_PATH | constants.O_DIRECTORY;',
     red: {

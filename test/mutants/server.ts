@@ -3,7 +3,7 @@ import type { Mutants } from './mutant.ts';
 
 export const serverMutants: Mutants = {
   'one-key-has-all-connections': {
-    file: 'server/api/port.ts',
+    file: 'server/api/port/limit-connections.ts',
     find: 'if (ofKeys.take(raw.socket, principal.keyId)) {',
     replace: 'if (ofKeys.take(raw.socket, principal.keyId) || true) {',
     red: {
@@ -144,7 +144,7 @@ export const serverMutants: Mutants = {
     },
   },
   'denials-recorded-again': {
-    file: 'server/topology/reports.ts',
+    file: 'server/topology/reports/reports.ts',
     find: '!known.has(id)',
     replace: '!known.has(`${id}?`)',
     red: {

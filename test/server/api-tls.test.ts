@@ -7,7 +7,7 @@ import { promisify } from 'node:util';
 import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
 import { silentLogger } from '../../lib/telemetry/log.ts';
-import { certificateFor, type ApiTlsConfig } from '../../server/api/certificate.ts';
+import { certificateFor, type ApiTlsConfig } from '../../server/api/port/certificate.ts';
 import { lacks } from '../support/needs.ts';
 import { tempDir } from '../support/temp.ts';
 import { isthmus } from '../support/terminal.ts';

@@ -73,7 +73,9 @@ it('the table has every kind of task, and every action of every kind of step', (
 /** Long enough for every row to get where it is to be cut short, all of them at once. */
 const DEADLINE_S = 8;
 
-/** Whether nobody answers: the task ends when the limit of a cancel is reached. Else the limit must not be in the way. */
+/**
+ * Whether nobody answers: the task ends when the limit of a cancel is reached. Else the limit must not be in the way.
+ */
 function endsAtLimit([, action, situation]: Row): boolean {
   const isSwitch = action === 'activate' || action === 'settle';
   return situation.endsWith('lost') || (situation === 'called' && isSwitch);

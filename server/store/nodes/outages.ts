@@ -1,5 +1,5 @@
-// Outages: the links (`eu>web-1`) and nodes whose loss is recorded as an event, and their return not yet. Kept, so that a
-// restart of the server neither records a loss twice nor misses a return.
+// Outages: the links (`eu>web-1`) and nodes whose loss is recorded as an event, and their return not yet. Kept, so that
+// a restart of the server neither records a loss twice nor misses a return.
 import type { Executor } from '../base.ts';
 
 export interface Outage {

@@ -108,8 +108,8 @@ export async function markSent({ context, deps, executor }: MachineRun, ticket: 
 }
 
 /**
- * Whether the ticket may have been sent to a process whose journal the present one lacks: a copy of its folder, an older
- * state of it, or the same machine after a boot. It may have run there, so it is never sent again.
+ * Whether the ticket may have been sent to a process whose journal the present one lacks: a copy of its folder, an
+ * older state of it, or the same machine after a boot. It may have run there, so it is never sent again.
  */
 export function mayHaveRunElsewhere({ deps, executor }: MachineRun, { journalGeneration }: Ticket): boolean {
   return journalGeneration !== null && journalGeneration !== deps.journalGeneration(executor);

@@ -215,7 +215,9 @@ class Withdrawn {
 /** Answers for a ticket that was cancelled, before its work and meanwhile. */
 const WITHDRAWN: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['CANCELLED', 'TICKET_ALREADY_USED']);
 
-/** Activates. Once the task is cut short, its ticket is cancelled at the machine, whose answer tells how far it came. */
+/**
+ * Activates. Once the task is cut short, its ticket is cancelled at the machine, whose answer tells how far it came.
+ */
 async function activate(
   run: MachineRun,
   client: GrpcClient<TentacleClient>,

@@ -1,6 +1,6 @@
 // The supervisor: a shell between the launcher and each script, which records that the script started and how it
-// ended. Node cannot tell the death by an unnamed signal (32–64) from exit code 0; a shell can. The record (exit-file.ts)
-// survives the launcher, too.
+// ended. Node cannot tell the death by an unnamed signal (32–64) from exit code 0; a shell can. The record
+// (exit-file.ts) survives the launcher, too.
 
 /**
  * Waits for its command and writes down its exit code. The shell itself adds a line about a signal. It ignores signals

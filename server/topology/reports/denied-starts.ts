@@ -1,6 +1,6 @@
 // Starts of a node that were denied because another process acts as it: recorded with the node, and told by an event.
-import type { DeniedStart } from '../store/nodes/nodes.ts';
-import type { StoreTransaction } from '../store/store.ts';
+import type { DeniedStart } from '../../store/nodes/nodes.ts';
+import type { StoreTransaction } from '../../store/store.ts';
 
 /** A node that was copied more often: the latest of its copies are enough to find them. */
 const MAX_DENIED = 8;

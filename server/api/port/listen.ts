@@ -1,9 +1,9 @@
 // Makes the API listen.
 import { lookup } from 'node:dns/promises';
-import { IsthmusError } from '../../contract/errors.ts';
-import { BACKLOG, cannotListen } from '../../lib/net/listen.ts';
-import { formatHostPort, type HostPort } from '../../lib/net/host-port.ts';
-import type { ApiInstance } from './context.ts';
+import { IsthmusError } from '../../../contract/errors.ts';
+import { BACKLOG, cannotListen } from '../../../lib/net/listen.ts';
+import { formatHostPort, type HostPort } from '../../../lib/net/host-port.ts';
+import type { ApiInstance } from '../context.ts';
 
 /** Listens; returns the address as host:port. Throws as `listenAt` does. */
 export async function listen(app: ApiInstance, { host, port }: HostPort): Promise<string> {

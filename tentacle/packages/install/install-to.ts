@@ -3,15 +3,15 @@
 import { constants } from 'node:fs';
 import { open, readdir, readFile, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
-import { IsthmusError } from '../../contract/errors.ts';
-import { Mutex } from '../../lib/async/mutex.ts';
-import { writeDurably } from '../../lib/files/durable.ts';
-import { errnoOf, translateDiskFull } from '../../lib/files/disk-space.ts';
-import { installationName, type Installation } from '../installation.ts';
-import { removeTree } from '../remove-tree.ts';
+import { IsthmusError } from '../../../contract/errors.ts';
+import { Mutex } from '../../../lib/async/mutex.ts';
+import { writeDurably } from '../../../lib/files/durable.ts';
+import { errnoOf, translateDiskFull } from '../../../lib/files/disk-space.ts';
+import { installationName, type Installation } from '../../installation.ts';
+import { removeTree } from '../../remove-tree.ts';
 import { copyTree } from './copy-tree.ts';
 import { forbidden, isDenied, openInstallFolder, overlaps, pathOf, type InstallLimits } from './install-path.ts';
-import type { Releases } from './releases.ts';
+import type { Releases } from '../releases.ts';
 
 export interface InstallFoldersOptions extends InstallLimits {
   /** Another tentacle, also of another mesh, may run on this machine. */

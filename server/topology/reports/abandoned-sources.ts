@@ -1,11 +1,11 @@
 // Events for sources of packages that nodes report to have been too slow for them. Reports are not trusted: what a node
 // can write this way is bounded.
-import { isSha256 } from '../../lib/blobs/digest.ts';
-import { DenialLimiter } from '../../lib/net/denial-limiter.ts';
-import type { AbandonedSource__Output } from '../../proto/gen/isthmus/topology/v1/AbandonedSource.ts';
-import type { NodeReport__Output } from '../../proto/gen/isthmus/topology/v1/NodeReport.ts';
-import { SERVER } from '../store/nodes/parents.ts';
-import type { StoreTransaction } from '../store/store.ts';
+import { isSha256 } from '../../../lib/blobs/digest.ts';
+import { DenialLimiter } from '../../../lib/net/denial-limiter.ts';
+import type { AbandonedSource__Output } from '../../../proto/gen/isthmus/topology/v1/AbandonedSource.ts';
+import type { NodeReport__Output } from '../../../proto/gen/isthmus/topology/v1/NodeReport.ts';
+import { SERVER } from '../../store/nodes/parents.ts';
+import type { StoreTransaction } from '../../store/store.ts';
 
 const LIMITS = { perSource: 16, inAll: 256, windowMs: 600_000, sources: 10_000 };
 

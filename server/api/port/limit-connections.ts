@@ -1,13 +1,13 @@
 // The API's port under strangers: without a key a connection is one of few, has little time, and ends with its answer.
 // With a key it is one of many, of which no key may have them all.
 import type { Server } from 'node:net';
-import { IsthmusError, type ErrorCode } from '../../contract/errors.ts';
-import { closeWithin } from '../../lib/async/deadline.ts';
-import { DenialLimiter } from '../../lib/net/denial-limiter.ts';
-import { limitPending, type PendingLimits } from '../../lib/net/pending-connections.ts';
-import type { ApiContext, ApiInstance } from './context.ts';
+import { IsthmusError, type ErrorCode } from '../../../contract/errors.ts';
+import { closeWithin } from '../../../lib/async/deadline.ts';
+import { DenialLimiter } from '../../../lib/net/denial-limiter.ts';
+import { limitPending, type PendingLimits } from '../../../lib/net/pending-connections.ts';
+import type { ApiContext, ApiInstance } from '../context.ts';
 import { KeyConnections } from './key-connections.ts';
-import { ANONYMOUS } from './route-access.ts';
+import { ANONYMOUS } from '../route-access.ts';
 
 /** Connections at once, streams included. */
 const MAX_CONNECTIONS = 2000;

@@ -2,9 +2,9 @@
 // link, and a copy gets its owner and mode last, when it is complete. Links are copied as links.
 import { constants, type Stats } from 'node:fs';
 import { lstat, lutimes, lchown, mkdir, open, readdir, readlink, symlink, type FileHandle } from 'node:fs/promises';
-import { IsthmusError } from '../../contract/errors.ts';
+import { IsthmusError } from '../../../contract/errors.ts';
 import { pathOf } from './install-path.ts';
-import { withReadable } from './readable.ts';
+import { withReadable } from '../readable.ts';
 
 const NEW_FILE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
 const NEW_FOLDER = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;

@@ -3,9 +3,9 @@
 import { constants } from 'node:fs';
 import { chmod, mkdir, open, realpath, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path/posix';
-import { IsthmusError } from '../../contract/errors.ts';
-import { ABSOLUTE_PATH_IN_WORDS, ABSOLUTE_PATH_PATTERN } from '../../contract/patterns.ts';
-import { errnoOf } from '../../lib/files/disk-space.ts';
+import { IsthmusError } from '../../../contract/errors.ts';
+import { ABSOLUTE_PATH_IN_WORDS, ABSOLUTE_PATH_PATTERN } from '../../../contract/patterns.ts';
+import { errnoOf } from '../../../lib/files/disk-space.ts';
 
 /** Linux: opens a folder without read permission, as a handle for paths only. node:fs has no constant for it. */
 export const O_PATH = 0o10000000;

@@ -5,13 +5,13 @@ import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createSecureContext, type Server as TlsServer } from 'node:tls';
 import type { FastifyServerOptions } from 'fastify';
-import { every } from '../../lib/async/background.ts';
-import { IsthmusError } from '../../contract/errors.ts';
-import { readSecret } from '../../lib/files/private.ts';
-import type { Logger } from '../../lib/telemetry/log.ts';
-import type { HostPort } from '../../lib/net/host-port.ts';
-import { isLoopback } from '../../lib/net/network-address.ts';
-import type { ApiInstance } from './context.ts';
+import { every } from '../../../lib/async/background.ts';
+import { IsthmusError } from '../../../contract/errors.ts';
+import { readSecret } from '../../../lib/files/private.ts';
+import type { Logger } from '../../../lib/telemetry/log.ts';
+import type { HostPort } from '../../../lib/net/host-port.ts';
+import { isLoopback } from '../../../lib/net/network-address.ts';
+import type { ApiInstance } from '../context.ts';
 
 const MINIMUM_TLS_VERSION = 'TLSv1.3' as const;
 

@@ -1,22 +1,22 @@
 // Writes node reports to the store in batches. A thousand nodes that report every few seconds would make hundreds of
 // commits a second, each with its sync; reports that arrive close together share one.
 import { isIP } from 'node:net';
-import { background } from '../../lib/async/background.ts';
-import type { PeerIdentity } from '../../certs/peer.ts';
-import { IsthmusError, isErrorCode } from '../../contract/errors.ts';
-import { MAX_MESSAGE_BYTES } from '../../lib/grpc/client.ts';
-import type { Caller } from '../../lib/grpc/server.ts';
-import { checkFeedUrl } from '../../lib/net/feed-url.ts';
-import type { Logger } from '../../lib/telemetry/log.ts';
-import { MAX_DENIALS, type Denials } from '../../mesh/denials.ts';
-import type { HealthReport__Output } from '../../proto/gen/isthmus/health/v1/HealthReport.ts';
-import type { NodeReport__Output } from '../../proto/gen/isthmus/topology/v1/NodeReport.ts';
-import type { DeniedStart__Output } from '../../proto/gen/isthmus/topology/v1/DeniedStart.ts';
-import type { Denial__Output } from '../../proto/gen/isthmus/topology/v1/Denial.ts';
+import { background } from '../../../lib/async/background.ts';
+import type { PeerIdentity } from '../../../certs/peer.ts';
+import { IsthmusError, isErrorCode } from '../../../contract/errors.ts';
+import { MAX_MESSAGE_BYTES } from '../../../lib/grpc/client.ts';
+import type { Caller } from '../../../lib/grpc/server.ts';
+import { checkFeedUrl } from '../../../lib/net/feed-url.ts';
+import type { Logger } from '../../../lib/telemetry/log.ts';
+import { MAX_DENIALS, type Denials } from '../../../mesh/denials.ts';
+import type { HealthReport__Output } from '../../../proto/gen/isthmus/health/v1/HealthReport.ts';
+import type { NodeReport__Output } from '../../../proto/gen/isthmus/topology/v1/NodeReport.ts';
+import type { DeniedStart__Output } from '../../../proto/gen/isthmus/topology/v1/DeniedStart.ts';
+import type { Denial__Output } from '../../../proto/gen/isthmus/topology/v1/Denial.ts';
 import { AbandonedSourceEvents } from './abandoned-sources.ts';
-import type { NewDenial } from '../store/events/denials.ts';
-import type { Node } from '../store/nodes/nodes.ts';
-import type { Store, StoreTransaction } from '../store/store.ts';
+import type { NewDenial } from '../../store/events/denials.ts';
+import type { Node } from '../../store/nodes/nodes.ts';
+import type { Store, StoreTransaction } from '../../store/store.ts';
 import { recordDeniedStart } from './denied-starts.ts';
 
 /** The time between two commits; a node reports every few seconds and on change. */
