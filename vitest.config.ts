@@ -27,7 +27,7 @@ export default defineConfig({
         test: {
           ...shared,
           name: 'unit',
-          include: ['{bin,certs,cli,contract,lib,mesh,mirror,node,relay,server,tentacle}/**/*.test.ts'],
+          include: ['{bin,certs,cli,contract,host,lib,mesh,mirror,node,relay,server,tentacle}/**/*.test.ts'],
           testTimeout: 30_000,
           hookTimeout: 30_000,
         },
