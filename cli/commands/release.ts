@@ -1,4 +1,4 @@
-// `isthmus release …`: releases, which pin a project's process, packages and variables.
+// `isthmus release …`: releases, which pin a project's process, packages and variables, and the check of Isthmus itself.
 import type { Command } from 'commander';
 import type { Release } from '../../contract/releases.ts';
 import { examples, type Cli } from '../cli.ts';
@@ -6,10 +6,11 @@ import { path, type ApiClient } from '../client/client.ts';
 import { renderRecord, renderTable } from '../render/table.ts';
 import { bytes, moment } from '../render/units.ts';
 import { collectPairs } from '../values.ts';
+import { addVerifyCommand } from './verify-software.ts';
 
 /** Adds `release`. */
 export function addReleaseCommands(program: Command, cli: Cli): void {
-  const group = program.command('release').description('releases of a project');
+  const group = program.command('release').description('releases of a project, and checking one of Isthmus itself');
   examples(group, 'isthmus release create web 1.2.0', 'isthmus release list web');
 
   const create = group
@@ -74,4 +75,6 @@ export function addReleaseCommands(program: Command, cli: Cli): void {
       cli.show(release, () => `${head}\n\n${renderTable(['step', 'package', 'version', 'size', 'sha-256'], rows)}`);
     },
   );
+
+  addVerifyCommand(group, cli);
 }

@@ -185,4 +185,22 @@ export const identityMutants: Mutants = {
       test: ['a token given back after the confirmation stays used, and the node hears that it is in'],
     },
   },
+  'software-by-any-key': {
+    file: 'certs/release-keys.ts',
+    find: 'verify(null, bytes, key, signature)',
+    replace: 'signature.length > 0',
+    red: {
+      file: 'certs/release-keys.test.ts',
+      test: ['a signed list', 'counts for nothing without a trusted key, a signature, or the right one'],
+    },
+  },
+  'release-keys-of-anybody': {
+    file: 'certs/release-keys.ts',
+    find: 'checkDataDir(folder);',
+    replace: '',
+    red: {
+      file: 'certs/release-keys.test.ts',
+      test: ['trusted keys', 'are not read where others can change them, nor through a link'],
+    },
+  },
 };
