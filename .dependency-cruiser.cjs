@@ -47,7 +47,7 @@ module.exports = {
       name: 'cli-is-on-top',
       severity: 'error',
       comment: 'The executable starts the components; one that imports it could not be started by anything else.',
-      from: { path: '^(server|relay|mirror|tentacle|node|mesh|certs|lib|contract|proto)/', pathNot: tests },
+      from: { path: '^(server|relay|mirror|tentacle|node|host|mesh|certs|lib|contract|proto)/', pathNot: tests },
       to: { path: '^(cli|bin)/' },
     },
     {
@@ -65,12 +65,28 @@ module.exports = {
       to: { path: '^(server|relay|mirror|tentacle|cli|bin)/' },
     },
     {
+      name: 'host-knows-no-component',
+      severity: 'error',
+      comment:
+        'host/ looks after the software and the services of this machine, also while no component runs: it needs none of them, and no mesh.',
+      from: { path: '^host/', pathNot: tests },
+      to: { path: '^(mesh|node|server|relay|mirror|tentacle|cli|bin)/' },
+    },
+    {
+      name: 'components-only-tell-their-status',
+      severity: 'error',
+      comment:
+        'Services and versions are changed by the command line as root; a component says how it is, and no more.',
+      from: { path: `^${components}/`, pathNot: tests },
+      to: { path: '^host/', pathNot: '^host/status\\.ts$' },
+    },
+    {
       name: 'mesh-knows-no-component',
       severity: 'error',
       comment:
         'The mesh carries bytes between nodes for whatever is above it: services are names in a table that the node hands in.',
       from: { path: '^mesh/', pathNot: tests },
-      to: { path: '^(contract/services\\.ts$|(node|server|relay|mirror|tentacle|cli|bin)/)' },
+      to: { path: '^(contract/services\\.ts$|(node|host|server|relay|mirror|tentacle|cli|bin)/)' },
     },
     {
       name: 'mesh-base-is-lowest',
@@ -119,7 +135,7 @@ module.exports = {
       severity: 'error',
       comment: 'Identity is the lowest layer: the mesh is built on it, so it cannot be built on the mesh.',
       from: { path: '^certs/', pathNot: tests },
-      to: { path: '^(mesh|node|server|relay|mirror|tentacle|cli|bin)/' },
+      to: { path: '^(mesh|node|host|server|relay|mirror|tentacle|cli|bin)/' },
     },
     {
       name: 'lib-knows-no-component',
@@ -127,7 +143,7 @@ module.exports = {
       comment:
         'lib/ is what two or more components need; what knows one of them, the mesh or identity belongs there instead.',
       from: { path: '^lib/', pathNot: tests },
-      to: { path: '^(certs|mesh|node|server|relay|mirror|tentacle|cli|bin)/' },
+      to: { path: '^(certs|mesh|node|host|server|relay|mirror|tentacle|cli|bin)/' },
     },
     {
       name: 'generated-stands-alone',
@@ -228,14 +244,20 @@ module.exports = {
       name: 'product-never-imports-tests',
       severity: 'error',
       comment: 'Tests, benches and the build are not shipped.',
-      from: { path: '^(bin|certs|cli|contract|lib|mesh|mirror|node|relay|server|tentacle)/', pathNot: '\\.test\\.ts$' },
+      from: {
+        path: '^(bin|certs|cli|contract|host|lib|mesh|mirror|node|relay|server|tentacle)/',
+        pathNot: '\\.test\\.ts$',
+      },
       to: { path: '^(test|bench|build)/' },
     },
     {
       name: 'product-on-declared-dependencies',
       severity: 'error',
       comment: 'An undeclared or development dependency is missing where Isthmus is installed.',
-      from: { path: '^(bin|certs|cli|contract|lib|mesh|mirror|node|relay|server|tentacle)/', pathNot: '\\.test\\.ts$' },
+      from: {
+        path: '^(bin|certs|cli|contract|host|lib|mesh|mirror|node|relay|server|tentacle)/',
+        pathNot: '\\.test\\.ts$',
+      },
       to: { dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown'], dependencyTypesNot: ['type-only'] },
     },
   ],

@@ -7,6 +7,7 @@ import { backoffMs } from '../lib/async/backoff.ts';
 import { grpcClient } from '../lib/grpc/client.ts';
 import { loadDefinitions } from '../lib/grpc/load.ts';
 import { IsthmusError } from '../contract/errors.ts';
+import type { StatusFile } from '../host/status.ts';
 import type { Logger } from '../lib/telemetry/log.ts';
 import { SOFTWARE_VERSION } from '../lib/version.ts';
 import type { HealthReport } from '../proto/gen/isthmus/health/v1/HealthReport.ts';
@@ -37,6 +38,8 @@ export interface ReportOptions {
   readonly log: Logger;
   /** Its disk is reported. */
   readonly dataDir: string;
+  /** Where this node says whether it is connected. */
+  readonly status?: StatusFile;
   /** Further facts: a mirror's feed URL and cached bytes, a relay's address. */
   readonly extra?: () => Pick<NodeReport, 'feedUrl' | 'cachedBytes' | 'meshAddress'>;
   /** Of a node that fetches packages. */
@@ -72,12 +75,17 @@ async function keepReporting(options: Reporting, stopping: AbortSignal): Promise
   let isDenied = false;
   for (;;) {
     while (!isLinked(options.mesh) && !stopping.aborted) {
+      tellUnlinked(options);
       await linked(options.mesh, { ms: INTERVAL_MS, signals: [stopping] });
     }
     if (stopping.aborted) return;
     const startedMs = performance.now();
-    const ended = await reportOnce(options, stopping, () => (isDenied = false));
+    const ended = await reportOnce(options, stopping, () => {
+      isDenied = false;
+      options.status?.connected();
+    });
     if (stopping.aborted) return;
+    options.status?.disconnected(ended);
     const facts = { code: ended.code, err: ended.message };
     if (ended.code === 'NODE_CLONED') {
       // Once, however often it is denied.
@@ -87,6 +95,15 @@ async function keepReporting(options: Reporting, stopping: AbortSignal): Promise
     failures = performance.now() - startedMs > STABLE_MS ? 0 : failures + 1;
     await linked(options.mesh, { ms: backoffMs(failures, BACKOFF), signals: [stopping] });
   }
+}
+
+/** Says why no parent is linked, once one has been tried. */
+function tellUnlinked({ mesh, status }: Reporting): void {
+  const failed = mesh.links().find((link) => link.relation === 'parent' && link.lastErrorCode !== undefined);
+  if (failed?.lastErrorCode === undefined) return;
+  const { peer, address, lastErrorCode: code } = failed;
+  const at = address === undefined ? '' : ` at ${address}`;
+  status?.disconnected({ code, message: `no link to the parent ${peer}${at}` });
 }
 
 /** Another process acts as this node. Its links would stand in the way of the other's, if that one is let in. */

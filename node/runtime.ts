@@ -5,6 +5,7 @@ import { keepRenewed, renewOverMesh } from '../certs/renewal.ts';
 import { RevocationList } from '../certs/revocations.ts';
 import type { JoinRole } from '../contract/join-tokens.ts';
 import { MESH_SERVICES } from '../contract/services.ts';
+import { StatusFile } from '../host/status.ts';
 import { lockDataDir } from '../lib/files/data-lock.ts';
 import { checkDataDir } from '../lib/files/private.ts';
 import { IsthmusError } from '../contract/errors.ts';
@@ -43,6 +44,7 @@ export interface NodeRuntime {
   readonly identity: IdentityStore;
   readonly revocations: RevocationList;
   readonly mesh: Mesh;
+  readonly status: StatusFile;
 }
 
 /**
@@ -63,6 +65,10 @@ export async function openNode(
   teardown.add(() => {
     lock.unlock();
   });
+  const status = new StatusFile({ dataDir, component: role, log });
+  teardown.add(() => {
+    status.close();
+  });
   const revocations = await RevocationList.open(dataDir, authorityPem, meshId, log);
   const denials = Denials.open(dataDir, log);
   teardown.add(() => denials.close());
@@ -75,15 +81,18 @@ export async function openNode(
     },
   );
   teardown.add(() => mesh.stop());
-  return { dataDir, identity, revocations, mesh };
+  return { dataDir, identity, revocations, mesh, status };
 }
 
 /** Starts renewing the certificate and reporting to the server. Call it when the node's services are registered. */
-export function startUpkeep({ dataDir, identity, mesh }: NodeRuntime, { log, teardown, ...report }: NodeUpkeep): void {
+export function startUpkeep(
+  { dataDir, identity, mesh, status }: NodeRuntime,
+  { log, teardown, ...report }: NodeUpkeep,
+): void {
   const dial = { node: 'server', service: 'identity', class: 'control', deadlineMs: RENEWAL_DIAL_TIMEOUT_MS } as const;
   const renewal = keepRenewed({ identity, log, renew: renewOverMesh((signal) => mesh.dial({ ...dial, signal })) });
   teardown.add(() => renewal.stop());
-  const reports = reportToServer({ ...report, mesh, identity, log, dataDir });
+  const reports = reportToServer({ ...report, mesh, identity, status, log, dataDir });
   teardown.add(() => reports.stop());
 }
 

@@ -16,6 +16,7 @@ import { RevocationList } from '../certs/revocations.ts';
 import { createSigner, verifyDownloadToken } from '../certs/signer.ts';
 import { MESH_SERVICES } from '../contract/services.ts';
 import { IsthmusError } from '../contract/errors.ts';
+import { StatusFile } from '../host/status.ts';
 import { startComponent, type Running, type Teardown } from '../lib/component.ts';
 import { lockDataDir } from '../lib/files/data-lock.ts';
 import type { Logger } from '../lib/telemetry/log.ts';
@@ -45,6 +46,7 @@ import { HEALTH_CHECK_INTERVAL_S } from './config.ts';
 import { ReportedHealth } from './health/reported-health.ts';
 import { startHealth, type PeriodicHealth } from './health/start.ts';
 import { startRetention } from './operations/retention.ts';
+import { LAST_MIGRATION } from './store/migrations/migrate.ts';
 import { openStore } from './store/store.ts';
 import { stepHandlers, taskKinds } from './task-kinds.ts';
 import { startTasks, type Tasks } from './tasks/start.ts';
@@ -108,6 +110,10 @@ async function assemble(config: ServerConfig, log: Logger, teardown: Teardown): 
   teardown.add(() => lock.unlock());
   const store = await openStore({ dataDir, log });
   teardown.add(() => store.close());
+  const status = new StatusFile({ dataDir, component: 'server', schema: LAST_MIGRATION, log });
+  teardown.add(() => {
+    status.close();
+  });
   await clearBackups(dataDir);
   teardown.add(await startAdminSocket(dataDir, adminRequests(dataDir, store), log));
 
@@ -201,6 +207,7 @@ async function assemble(config: ServerConfig, log: Logger, teardown: Teardown): 
   const api = await listen(app, apiListen);
   logErrorsOf(app.server, 'api.listener', log);
   const apiUrl = `${app.listeningOrigin.startsWith('https') ? 'https' : 'http'}://${api}`;
+  status.connected();
   log.info({ node, pin: authorityPin(authorityPem) }, 'the server is up');
   return { mesh: mesh.address ?? config.mesh.listen, api, apiUrl };
 }

@@ -29,6 +29,7 @@ export const BACKGROUND_TASKS = [
   'revocations.listener',
   'revocations.adopt',
   'session.credential',
+  'status.write',
   'task.claim',
   'task.run',
   'tickets.sweep',

@@ -44,7 +44,7 @@ function isErrorText(node: ts.Node): boolean {
   return ts.isNewExpression(node) && node.expression.getText() === 'IsthmusError';
 }
 
-const sources = globSync('{certs,contract,lib,mesh,mirror,node,relay,server,tentacle}/**/*.ts', { cwd: root })
+const sources = globSync('{certs,contract,host,lib,mesh,mirror,node,relay,server,tentacle}/**/*.ts', { cwd: root })
   .filter((path) => !path.endsWith('.test.ts'))
   .map((path) => ({ path, ...textsIn(readFileSync(join(root, path), 'utf8')) }));
 

@@ -6,6 +6,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import type { Authority } from '../../certs/authority.ts';
 import { keepRenewed, renewOnce, renewOverMesh, type Renewer } from '../../certs/renewal.ts';
 import { RevocationList } from '../../certs/revocations.ts';
+import { readStatus } from '../../host/status.ts';
 import { silentLogger } from '../../lib/telemetry/log.ts';
 import { createMesh } from '../../mesh/mesh.ts';
 import { reportToServer } from '../../node/report.ts';
@@ -216,6 +217,7 @@ test('a relay reports, is told whom to dial, and restarted without its server di
     report: { links: [{ peer: 'server-1', relation: 'parent', up: true, dialledBy: 'us' }] },
   });
   expect(readAssignment(node.dataDir)).toEqual([]);
+  await waitFor(() => readStatus(node.dataDir)?.state === 'connected', { what: 'the status' });
   await insertRow(server, { id: 'web-1', role: 'tentacle', parent: 'eu', dialAddress: mesh.address ?? '' });
   await waitFor(() => mesh.links()[0]?.up, { what: 'the relay to dial' });
   await first.stop();
@@ -225,6 +227,14 @@ test('a relay reports, is told whom to dial, and restarted without its server di
     { log: silentLogger() },
   );
   await waitFor(() => mesh.links()[0]?.up, { what: 'the relay to dial without its server' });
+  await waitFor(() => readStatus(node.dataDir)?.code !== undefined, { what: 'the status' });
+  const detail = 'no link to the parent server-1 at 127.0.0.1:1';
+  expect(readStatus(node.dataDir)).toMatchObject({
+    component: 'relay',
+    state: 'disconnected',
+    code: 'UNREACHABLE',
+    detail,
+  });
 });
 
 test('a relay whose disk takes nothing more dials whom it is told to and cuts off who is revoked', async () => {

@@ -1,4 +1,5 @@
 // Every mutant, by the file that records it.
+import { hostMutants } from './host.ts';
 import { identityMutants } from './identity.ts';
 import { labMutants } from './lab.ts';
 import { meshMutants } from './mesh.ts';
@@ -17,4 +18,5 @@ export const records: Readonly<Record<string, Mutants>> = {
   'test/mutants/tasks.ts': tasksMutants,
   'test/mutants/tentacle.ts': tentacleMutants,
   'test/mutants/packages.ts': packagesMutants,
+  'test/mutants/host.ts': hostMutants,
 };

@@ -12,6 +12,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { create } from 'tar';
 import { connect, type PeerCertificate } from 'node:tls';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { readStatus } from '../../host/status.ts';
 import { silentLogger } from '../../lib/telemetry/log.ts';
 import { SOFTWARE_VERSION } from '../../lib/version.ts';
 import { start as startMirror } from '../../mirror/start.ts';
@@ -173,6 +174,7 @@ describe('a whole mesh', () => {
   it('shows which version every node runs, its own too', async () => {
     const mesh = await meshWithSites();
     await mesh.add({ id: 'relay-1', role: 'relay' });
+    expect(readStatus(mesh.dataDir)).toMatchObject({ state: 'connected', schema: '0001-start' });
     for (const [path, list] of [
       ['/mesh', 'nodes'],
       ['/nodes', 'items'],

@@ -11,6 +11,9 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0001-start': migration0001,
 };
 
+/** The schema of this version. */
+export const LAST_MIGRATION = Object.keys(MIGRATIONS).at(-1)!;
+
 /** Runs the missing migrations, all or none. Safe to repeat, and to run several times at once. */
 export async function migrate(
   db: Kysely<Schema>,

@@ -1,0 +1,2 @@
+// Breaks: host-knows-no-component
+import '../mesh/mesh.ts';

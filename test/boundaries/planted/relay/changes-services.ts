@@ -1,0 +1,2 @@
+// Breaks: components-only-tell-their-status
+import '../host/layout.ts';
