@@ -2,6 +2,7 @@
 // set (CI), a missing thing is a failure, so that a green run there is a whole run.
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { PREVIOUS_COMMIT } from '../../build/previous-version.ts';
 
 interface Need {
   readonly met: boolean;
@@ -30,6 +31,10 @@ export const needs = {
   python3: (): Need => command('python3', 'python3-minimal'),
   openssl: (): Need => command('openssl', 'openssl', 'version'),
   iproute: (): Need => command('ip', 'iproute2', '-V'),
+  previousVersion: (): Need => {
+    const looked = spawnSync('git', ['cat-file', '-e', PREVIOUS_COMMIT], { cwd: import.meta.dirname, stdio: 'ignore' });
+    return { met: looked.status === 0, missing: `Git's history, with commit ${PREVIOUS_COMMIT}` };
+  },
 };
 
 /**

@@ -225,6 +225,15 @@ export class World {
     this.#running.delete(id);
   }
 
+  /** Stops one process as systemd does, and waits until it is gone. */
+  async stopOne(id: string): Promise<void> {
+    const started = this.#running.get(id);
+    if (started === undefined) throw new Error(`${id} does not run`);
+    started.childProcess.kill('SIGTERM');
+    await started.exited;
+    this.#running.delete(id);
+  }
+
   /** The end of a node's log, or all of it. */
   async log(id: string, lines: number = 30): Promise<string> {
     const whole = await readFile(join(this.#options.folder, 'logs', `${id}.log`), 'utf8').catch(() => '');
