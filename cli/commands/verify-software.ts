@@ -33,8 +33,8 @@ export function addVerifyCommand(group: Command, cli: Cli): void {
     .option('--key <file>', `the public release key (default: those in ${TRUSTED_KEYS_FOLDER})`);
   examples(
     verify,
-    'isthmus release verify isthmus-0.1.0-linux-x64.tar.gz',
-    'isthmus release verify isthmus-0.1.0-linux-x64.tar.gz --key isthmus-release.pub',
+    'isthmus release verify isthmus-0.2.0-linux-x64.tar.gz',
+    'isthmus release verify isthmus-0.2.0-linux-x64.tar.gz --key isthmus-release.pub',
   ).action(async (tarball: string, { key }: { key?: string }) => {
     const verified = await verifySoftware(tarball, key);
     const { key: signedBy, ...shown } = verified;
