@@ -75,12 +75,16 @@ const BY_ERROR_CODE: Partial<Record<ErrorCode, ExitName>> = {
   SERVER_WRONG_AUTHORITY: 'wrongAuthority',
   SOFTWARE_ARCHITECTURE: 'failed',
   SOFTWARE_DAMAGED: 'failed',
+  SOFTWARE_EXISTS: 'conflict',
   SOFTWARE_KEYS_MISSING: 'config',
   SOFTWARE_NOT_LISTED: 'failed',
   SOFTWARE_SIGNATURE_WRONG: 'failed',
   SOFTWARE_UNSIGNED: 'failed',
   TASK_NOT_SUCCESSFUL: 'failed',
   UNREACHABLE: 'unreachable',
+  UPGRADE_NOT_CONFIRMED: 'failed',
+  UPGRADE_NOT_CONNECTED: 'failed',
+  UPGRADE_START_FAILED: 'failed',
   USAGE: 'usage',
 };
 

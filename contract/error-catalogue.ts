@@ -1,4 +1,5 @@
 // The closed list of error codes. Every code has a paragraph in docs/errors.md, which a test checks.
+import { SOFTWARE_ERRORS } from './software-errors.ts';
 
 interface CatalogueEntry {
   /** HTTP status of the problem document that carries this code. */
@@ -329,29 +330,7 @@ export const ERROR_CATALOGUE = {
   STALE_EPOCH: { http: 409, grpc: 9, remedy: 'Nothing to do: another server node has claimed the task.' },
   TASK_ENDED: { http: 409, grpc: 9, remedy: 'Nothing to do: the task has ended.' },
   UNSUPPORTED_MEDIA_TYPE: { http: 415, grpc: 3, remedy: 'Send `Content-Type: application/json`.' },
-  // The software of a host.
-  SOFTWARE_ARCHITECTURE: { http: 422, grpc: 9, remedy: 'Take the tarball for the architecture of the host.' },
-  SOFTWARE_DAMAGED: { http: 422, grpc: 15, remedy: 'Copy the tarball again, from where it was built.' },
-  SOFTWARE_KEYS_MISSING: {
-    http: 409,
-    grpc: 9,
-    remedy: 'Compare the fingerprint of the release key with the builder’s, then trust it on this host.',
-  },
-  SOFTWARE_NOT_LISTED: {
-    http: 422,
-    grpc: 9,
-    remedy: 'Give the tarball the name that it was built with, and take the list that was built with it.',
-  },
-  SOFTWARE_SIGNATURE_WRONG: {
-    http: 422,
-    grpc: 7,
-    remedy: 'Do not install it: somebody changed it, or it was built with a key that is not trusted here.',
-  },
-  SOFTWARE_UNSIGNED: {
-    http: 422,
-    grpc: 9,
-    remedy: 'Put SHA256SUMS and SHA256SUMS.sig beside the tarball, as they were built with it.',
-  },
+  ...SOFTWARE_ERRORS,
   // Settings and the command line.
   CHECK_FAILED: { http: 409, grpc: 9, remedy: 'Correct what it names, then check again.' },
   CONFIG_INVALID: { http: 500, grpc: 9, remedy: 'Correct the setting at the source it names, then start again.' },

@@ -1,0 +1,53 @@
+// The part of the error catalogue that is about the software of a host and its upgrades.
+
+export const SOFTWARE_ERRORS = {
+  SOFTWARE_ARCHITECTURE: { http: 422, grpc: 9, remedy: 'Take the tarball for the architecture of the host.' },
+  SOFTWARE_DAMAGED: { http: 422, grpc: 15, remedy: 'Copy the tarball again, from where it was built.' },
+  SOFTWARE_EXISTS: {
+    http: 409,
+    grpc: 6,
+    remedy: 'Build the changed software as a new version: what a version is never changes.',
+  },
+  SOFTWARE_KEYS_MISSING: {
+    http: 409,
+    grpc: 9,
+    remedy: 'Compare the fingerprint of the release key with the builder’s, then trust it on this host.',
+  },
+  SOFTWARE_NOT_LISTED: {
+    http: 422,
+    grpc: 9,
+    remedy: 'Give the tarball the name that it was built with, and take the list that was built with it.',
+  },
+  SOFTWARE_SIGNATURE_WRONG: {
+    http: 422,
+    grpc: 7,
+    remedy: 'Do not install it: somebody changed it, or it was built with a key that is not trusted here.',
+  },
+  SOFTWARE_UNSIGNED: {
+    http: 422,
+    grpc: 9,
+    remedy: 'Put SHA256SUMS and SHA256SUMS.sig beside the tarball, as they were built with it.',
+  },
+  UPGRADE_BUSY: { http: 409, grpc: 9, remedy: 'Wait for the end of the other change, then try again.' },
+  UPGRADE_DOWNGRADE: {
+    http: 409,
+    grpc: 9,
+    remedy: 'Nothing to do, if the host runs what it should; a lower version is installed by hand, on the host.',
+  },
+  UPGRADE_NOT_CONFIRMED: {
+    http: 409,
+    grpc: 10,
+    remedy: 'Check that the server reaches the node, and what its health checks find, then upgrade again.',
+  },
+  UPGRADE_NOT_CONNECTED: {
+    http: 409,
+    grpc: 14,
+    remedy: 'See in its log why the new version did not connect, then upgrade again.',
+  },
+  UPGRADE_START_FAILED: {
+    http: 409,
+    grpc: 9,
+    remedy: 'Correct what the component says, or take a version that starts here.',
+  },
+  UPGRADE_UNSUPPORTED: { http: 409, grpc: 9, remedy: 'Upgrade the host by the means that it was installed by.' },
+} as const;
