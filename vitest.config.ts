@@ -1,5 +1,5 @@
-// Three kinds of test: `unit` beside the code, `integration` in test/ with real sockets and processes, `lab` in network
-// namespaces as root. No retries anywhere: a test that fails now and then is a fault to be found. Time limits are far
+// Four kinds of test: `unit` beside the code, `integration` in test/ with real sockets and processes, `lab` in network
+// namespaces as root, `install` on booted machines in such namespaces. No retries anywhere: a test that fails now and then is a fault to be found. Time limits are far
 // longer than any test takes alone, for machines that are busy with something else.
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
@@ -37,7 +37,7 @@ export default defineConfig({
           ...shared,
           name: 'integration',
           include: ['test/**/*.test.ts'],
-          exclude: [...shared.exclude, 'test/lab/**'],
+          exclude: [...shared.exclude, 'test/lab/**', 'test/install/**'],
           testTimeout: 120_000,
           hookTimeout: 120_000,
         },
@@ -50,6 +50,17 @@ export default defineConfig({
           testTimeout: 240_000,
           hookTimeout: 300_000,
           // Each file has a lab of its own, in namespaces of its own, and mostly waits.
+          maxWorkers: 2,
+        },
+      },
+      {
+        test: {
+          ...shared,
+          name: 'install',
+          include: ['test/install/**/*.test.ts'],
+          globalSetup: ['test/install/support/prepare.ts'],
+          testTimeout: 240_000,
+          hookTimeout: 300_000,
           maxWorkers: 2,
         },
       },

@@ -30,6 +30,9 @@ export const needs = {
   },
   python3: (): Need => command('python3', 'python3-minimal'),
   openssl: (): Need => command('openssl', 'openssl', 'version'),
+  setpriv: (): Need => command('setpriv', 'util-linux'),
+  debootstrap: (): Need => command('debootstrap', 'debootstrap'),
+  nspawn: (): Need => command('systemd-nspawn', 'systemd-container'),
   iproute: (): Need => command('ip', 'iproute2', '-V'),
   previousVersion: (): Need => {
     const looked = spawnSync('git', ['cat-file', '-e', PREVIOUS_COMMIT], { cwd: import.meta.dirname, stdio: 'ignore' });

@@ -51,19 +51,24 @@ async function removeNamespace(name: string): Promise<void> {
   await run('ip', ['netns', 'del', name]).catch(() => '');
 }
 
-/** Removes what a driver left that died without `down`: its process id and start time are in the names. */
+/** Whether the driver of a lab has died: its process id and start time are in every name of the lab. */
+export function isOrphan(name: string): boolean {
+  if (!name.startsWith(prefix)) return false;
+  const [pid = '', started] = name.slice(prefix.length).split('-');
+  return startTime(Number(pid)) !== started;
+}
+
+/** Removes what a driver left that died without `down`. */
 async function removeOrphans(): Promise<void> {
-  for (const name of await namespaces()) {
-    const [pid = '', started] = name.slice(prefix.length).split('-');
-    if (startTime(Number(pid)) !== started) await removeNamespace(name);
-  }
+  for (const name of (await namespaces()).filter(isOrphan)) await removeNamespace(name);
 }
 
 let labsMade = 0;
 
 /** A running lab. `down` leaves no namespace, device or process. */
 export class Lab {
-  readonly #id: string;
+  /** No other lab has it: it begins the name of every namespace. */
+  readonly id: string;
   readonly #hosts = new Set<string>();
   readonly #segments: string[] = [];
   readonly #lines = new Map<string, Line>();
@@ -71,13 +76,13 @@ export class Lab {
   #congestion = '';
 
   private constructor(id: string) {
-    this.#id = id;
+    this.id = id;
   }
 
   static async up(plan: LabPlan): Promise<Lab> {
     await removeOrphans();
     labsMade += 1;
-    const lab = new Lab(`${prefix}${process.pid}-${startTime(process.pid) ?? '0'}-${labsMade}-`);
+    const lab = new Lab(`${prefix}${process.pid}-${startTime(process.pid) ?? '0'}-${labsMade}`);
     try {
       await lab.#build(plan);
       return lab;
@@ -104,7 +109,13 @@ export class Lab {
   }
 
   #namespace(host: string): string {
-    return this.#id + host;
+    return `${this.id}-${host}`;
+  }
+
+  /** The network namespace of a host. */
+  namespace(host: string): string {
+    if (!this.#hosts.has(host)) throw new Error(`no host ${host}`);
+    return this.#namespace(host);
   }
 
   async #addHost(host: string): Promise<void> {
@@ -154,8 +165,7 @@ export class Lab {
 
   /** Starts a process in a host; the pid is the process's own. */
   spawn(host: string, command: string, args: readonly string[], options: SpawnOptions = {}): ChildProcess {
-    if (!this.#hosts.has(host)) throw new Error(`no host ${host}`);
-    return spawn('ip', ['netns', 'exec', this.#namespace(host), command, ...args], options);
+    return spawn('ip', ['netns', 'exec', this.namespace(host), command, ...args], options);
   }
 
   /** The command that starts processes in a host. */
