@@ -1,4 +1,5 @@
-// Caches compiled code between runs: reading and compiling the sources takes half of a command's start-up time.
+// Caches compiled code between runs of a checkout: reading and compiling the sources takes half of a command's start-up
+// time. An installation has small bundles, and nobody writes to its folder.
 import { mkdirSync, statSync } from 'node:fs';
 import { enableCompileCache, findPackageJSON } from 'node:module';
 import { dirname, join } from 'node:path';

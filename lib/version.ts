@@ -1,14 +1,7 @@
-// The software version from package.json, which is beside lib/ in the repository, and one level higher from dist/lib/.
-import { existsSync, readFileSync } from 'node:fs';
+// The version of this software, as its manifest has it.
+import { readFileSync } from 'node:fs';
+import { softwarePath } from './software.ts';
 
-function readVersion(): string {
-  for (const candidate of ['../package.json', '../../package.json']) {
-    const url = new URL(candidate, import.meta.url);
-    if (!existsSync(url)) continue;
-    const manifest = JSON.parse(readFileSync(url, 'utf8')) as { name?: string; version?: string };
-    if (manifest.name === 'isthmus' && manifest.version !== undefined) return manifest.version;
-  }
-  return '0.0.0';
-}
+const MANIFEST = JSON.parse(readFileSync(softwarePath('package.json'), 'utf8')) as { readonly version: string };
 
-export const SOFTWARE_VERSION: string = readVersion();
+export const SOFTWARE_VERSION: string = MANIFEST.version;

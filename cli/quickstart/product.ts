@@ -1,11 +1,11 @@
 // What the quickstart deploys: the example's package in the feed, its project with process and variables, a release.
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { PackageVersion } from '../../contract/packages.ts';
 import type { Release } from '../../contract/releases.ts';
 import type { TaskSummary } from '../../contract/tasks.ts';
 import type { NewVariable, Variable } from '../../contract/variables.ts';
 import { parseSettings } from '../../lib/config/file.ts';
+import { softwarePath } from '../../lib/software.ts';
 import { decodeText } from '../../lib/text/read-text.ts';
 import { path, type ApiClient } from '../client/client.ts';
 import { pushPackage } from '../commands/package.ts';
@@ -67,7 +67,6 @@ async function ensureVariables(client: ApiClient, wanted: readonly NewVariable[]
 /** Creates or updates the project, with the process of examples/web and its variables. */
 export async function ensureProject(
   client: ApiClient,
-  root: string,
   state: DemoState,
   folder: StateFolder,
 ): Promise<void> {
@@ -79,7 +78,7 @@ export async function ensureProject(
       description: 'the example application of the quickstart',
     });
   }
-  const file = join(root, 'examples', 'web', 'process.yaml');
+  const file = softwarePath('examples/web/process.yaml');
   const { value } = parseSettings(decodeText(await readFile(file), file).text, file);
   await client.change('PUT', path('projects', PROJECT, 'process'), value, path('projects', PROJECT));
   await ensureVariables(client, wantedVariables(state, folder));

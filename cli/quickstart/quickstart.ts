@@ -5,9 +5,9 @@
 //   lifeline.ts         stops the applications   web-package.ts  packs the example
 import { readFile } from 'node:fs/promises';
 import { join, relative, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { TaskSummary } from '../../contract/tasks.ts';
 import { IsthmusError } from '../../contract/errors.ts';
+import { EXECUTABLE, programPath } from '../../lib/software.ts';
 import { ApiClient } from '../client/client.ts';
 import { connectionIn } from '../client/context.ts';
 import { escapeText } from '../render/escape.ts';
@@ -22,7 +22,7 @@ import { deploy, ensurePackage, ensureProject, createRelease } from './product.t
 import { carriedSince, linkTable, machineTable, readCounters, requireOnce } from './report.ts';
 import { StateFolder, type DemoState } from './state.ts';
 import { DEMO_MACHINES } from './topology.ts';
-import { buildWebPackage, type BuiltPackage } from './web-package.ts';
+import { webPackage, type BuiltPackage } from './web-package.ts';
 
 export interface QuickstartOptions {
   readonly data: string;
@@ -33,7 +33,6 @@ export interface QuickstartOptions {
 /** What one run shares. */
 interface Demo {
   readonly terminal: Terminal;
-  readonly root: string;
   readonly folder: StateFolder;
   readonly state: DemoState;
   readonly group: ProcessGroup;
@@ -43,17 +42,6 @@ interface Demo {
 
 const APPLICATION_STOP_LIMIT_MS = 10_000;
 
-/** The repository: above cli/quickstart, or above dist/cli/quickstart. */
-function repositoryRoot(): string {
-  const here = fileURLToPath(new URL('../../', import.meta.url)).replace(/\/$/, '');
-  return here.endsWith('/dist') ? here.slice(0, -'/dist'.length) : here;
-}
-
-/** The main module of `isthmus`: main.ts in the repository, main.js when built. */
-function mainModule(): string {
-  return fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? '../main.ts' : '../main.js', import.meta.url));
-}
-
 function stopwatch(terminal: Terminal): (text: string) => void {
   const startedAt = performance.now();
   return (text) => say(terminal, `${((performance.now() - startedAt) / 1000).toFixed(1).padStart(5)} s  ${text}`);
@@ -61,7 +49,7 @@ function stopwatch(terminal: Terminal): (text: string) => void {
 
 /** Deploys to every machine, shown live, checks their health, and shows the tables. */
 async function runDeployment(demo: Demo, client: ApiClient, built: BuiltPackage): Promise<void> {
-  const { step, terminal, folder, state, root } = demo;
+  const { step, terminal, folder, state } = demo;
   const { version, pushed } = await ensurePackage(client, built);
   const size = `${bytes(built.sizeBytes)}, ${built.files} files`;
   step(
@@ -69,7 +57,7 @@ async function runDeployment(demo: Demo, client: ApiClient, built: BuiltPackage)
       ? `package isthmus-example-web ${version} pushed (${size})`
       : `package ${version} was in the feed already (${size})`,
   );
-  await ensureProject(client, root, state, folder);
+  await ensureProject(client, state, folder);
   const release = await createRelease(client, version);
   step(`release ${release.version} of project web: deploying to ${DEMO_MACHINES.length} machines`);
   const before = await readCounters(client);
@@ -93,9 +81,9 @@ async function runDeployment(demo: Demo, client: ApiClient, built: BuiltPackage)
 }
 
 /** Shows how to use the running mesh. */
-function showUse({ terminal, root, folder, state }: Demo, client: ApiClient): void {
+function showUse({ terminal, folder, state }: Demo, client: ApiClient): void {
   const near = (path: string): string => shellWord(relative('.', path).startsWith('..') ? path : relative('.', path));
-  const isthmus = `${near(join(root, 'bin', 'isthmus'))} --context ${near(folder.contextFile)}`;
+  const isthmus = `${near(EXECUTABLE)} --context ${near(folder.contextFile)}`;
   const first = DEMO_MACHINES[0]!;
   say(
     terminal,
@@ -132,9 +120,9 @@ async function interrupted(signal: AbortSignal): Promise<never> {
 }
 
 async function work(demo: Demo, once: boolean): Promise<void> {
-  const { step, terminal, folder, root } = demo;
+  const { step, terminal, folder } = demo;
   // Starting the server is mostly waiting, so the package is built meanwhile.
-  const [{ firstTime }, built] = await Promise.all([startServer(demo), buildWebPackage(root, folder.path)]);
+  const [{ firstTime }, built] = await Promise.all([startServer(demo), webPackage(folder.path)]);
   const client = new ApiClient(await connectionIn(folder.contextFile));
   try {
     step(`server at ${client.server.origin}${firstTime ? ' (a new mesh)' : ''}`);
@@ -160,7 +148,6 @@ async function stopAll(demo: Demo, lifeline: Lifeline): Promise<void> {
 
 /** Runs the quickstart; resolves when everything has stopped. */
 export async function quickstart(options: QuickstartOptions, terminal: Terminal): Promise<void> {
-  const root = repositoryRoot();
   const folder = new StateFolder(resolve(options.data));
   const lifeline = await holdLifelineIn(folder, options.clean);
   // After a failure, the task that is followed must not report that the server does not answer.
@@ -168,10 +155,9 @@ export async function quickstart(options: QuickstartOptions, terminal: Terminal)
   const signal = AbortSignal.any([terminal.signal, ending.signal]);
   const demo: Demo = {
     terminal: { ...terminal, signal },
-    root,
     folder,
     state: await folder.load(listeners()),
-    group: new ProcessGroup(mainModule()),
+    group: new ProcessGroup(programPath('cli/main')),
     step: stopwatch(terminal),
   };
   const stop = (): Promise<void> => stopAll(demo, lifeline);

@@ -1,12 +1,13 @@
-// Packs the example application and its libraries from the repository into one tar.gz. The same files give the same
-// bytes, so that a second start finds its package in the feed.
+// The example application with its libraries, as one tar.gz: packed from the repository, or as it comes with an
+// installation. The same files give the same bytes, so that a second start finds its package in the feed.
 import { createHash } from 'node:crypto';
 import { createReadStream, existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, symlink } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { create } from 'tar';
+import { create, list } from 'tar';
 import { IsthmusError } from '../../contract/errors.ts';
+import { FROM_SOURCE, softwarePath } from '../../lib/software.ts';
 
 export interface BuiltPackage {
   readonly file: string;
@@ -80,10 +81,22 @@ async function stage(root: string, staging: string): Promise<string[]> {
   return files.sort();
 }
 
-/** Builds `<folder>/isthmus-example-web.tar.gz`. */
-export async function buildWebPackage(root: string, folder: string): Promise<BuiltPackage> {
+const FILE_NAME = 'isthmus-example-web.tar.gz';
+
+/** The package, built in `folder` in a checkout. */
+export async function webPackage(folder: string): Promise<BuiltPackage> {
+  const file = FROM_SOURCE ? await buildWebPackage(softwarePath(''), folder) : softwarePath(`examples/${FILE_NAME}`);
+  let files = 0;
+  await list({ file, onReadEntry: () => (files += 1) });
+  const hash = createHash('sha256');
+  await pipeline(createReadStream(file), hash);
+  return { file, sha256: hash.digest('hex'), sizeBytes: (await stat(file)).size, files };
+}
+
+/** Packs the example of the repository at `root` into a file in `folder`; resolves with its path. */
+export async function buildWebPackage(root: string, folder: string): Promise<string> {
   const staging = await mkdtemp(join(folder, 'staging-'));
-  const file = join(folder, 'isthmus-example-web.tar.gz');
+  const file = join(folder, FILE_NAME);
   try {
     const files = await stage(root, staging);
     // Reproducible: portable leaves out owner and inode, the time is fixed, names are sorted.
@@ -101,9 +114,7 @@ export async function buildWebPackage(root: string, folder: string): Promise<Bui
       files,
     );
     await rename(partial, file);
-    const hash = createHash('sha256');
-    await pipeline(createReadStream(file), hash);
-    return { file, sha256: hash.digest('hex'), sizeBytes: (await stat(file)).size, files: files.length };
+    return file;
   } finally {
     await rm(staging, { recursive: true, force: true });
   }

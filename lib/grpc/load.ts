@@ -6,7 +6,7 @@ import {
   type PackageDefinition,
   type ServiceDefinition,
 } from '@grpc/proto-loader';
-import { fileURLToPath } from 'node:url';
+import { softwarePath } from '../software.ts';
 import { UNREADABLE_ANSWER } from './errors.ts';
 import type { ProtoGrpcType as IdentityTypes } from '../../proto/gen/identity.ts';
 import type { ProtoGrpcType as LinkTypes } from '../../proto/gen/link.ts';
@@ -20,7 +20,7 @@ interface ProtoFiles {
   'isthmus/topology/v1/topology.proto': TopologyTypes;
 }
 
-const PROTO_DIR = fileURLToPath(new URL('../../proto', import.meta.url));
+const PROTO_DIR = softwarePath('proto');
 const loaded = new Map<string, unknown>();
 
 /** The services and messages of one .proto file: longs are numbers, enums strings, bytes Buffers, defaults present. */

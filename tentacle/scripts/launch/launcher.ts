@@ -2,11 +2,11 @@
 // Scripts of a lost or earlier launcher run on; their ends are then found in /proc.
 import { spawn, type ChildProcess } from 'node:child_process';
 import type { Socket } from 'node:net';
-import { extname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { ErrorCode } from '../../../contract/errors.ts';
 import type { Logger } from '../../../lib/telemetry/log.ts';
 import { errnoOf } from '../../../lib/files/disk-space.ts';
+import { programPath } from '../../../lib/software.ts';
 import { isDiskFullCode, reasonOf } from '../../system-errors.ts';
 import type { StartedChildProcess } from './exit-file.ts';
 
@@ -48,7 +48,7 @@ interface Launching {
   readonly exited: PromiseWithResolvers<void>;
 }
 
-const PROGRAM = join(import.meta.dirname, `launcher-process${extname(import.meta.filename)}`);
+const PROGRAM = programPath('tentacle/scripts/launch/launcher-process');
 /** It does little: the less memory it has, the less each fork costs. */
 const OPTIONS = ['--disable-warning=ExperimentalWarning', '--max-semi-space-size=1', '--v8-pool-size=1'];
 
