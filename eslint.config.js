@@ -77,7 +77,7 @@ const nodeGlobals = 'module process console Buffer URL fetch setTimeout clearTim
 );
 
 export default tseslint.config(
-  { ignores: ['node_modules/', 'dist/', 'out/', 'coverage/', '.isthmus/', 'proto/gen/', 'test/boundaries/planted/'] },
+  { ignores: ['node_modules/', 'out/', 'coverage/', '.isthmus/', 'proto/gen/', 'test/boundaries/planted/'] },
   { linterOptions: { noInlineConfig: true, reportUnusedDisableDirectives: 'error' } },
   js.configs.recommended,
   {

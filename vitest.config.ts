@@ -13,7 +13,7 @@ const shared = {
   environment: 'node' as const,
   retry: 0,
   setupFiles: ['test/support/leak-check.ts'],
-  exclude: ['**/node_modules/**', 'dist/**', 'test/boundaries/planted/**'],
+  exclude: ['**/node_modules/**', 'test/boundaries/planted/**'],
 };
 
 export default defineConfig({

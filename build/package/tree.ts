@@ -33,7 +33,9 @@ export async function buildCommon(build: Build, folder: string): Promise<void> {
     await mkdir(dirname(file), { recursive: true });
     await writeFile(file, licenceOf(dependency));
   }
-  for (const name of ['bin/isthmus', 'LICENSE']) await cp(join(source, name), join(folder, name));
+  for (const name of ['bin/isthmus', 'LICENSE', 'docker']) {
+    await cp(join(source, name), join(folder, name), { recursive: true });
+  }
   for (const name of ['install.sh', 'systemd']) {
     const path = join(source, 'install', name);
     if (existsSync(path)) await cp(path, join(folder, name), { recursive: true });

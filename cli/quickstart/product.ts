@@ -65,11 +65,7 @@ async function ensureVariables(client: ApiClient, wanted: readonly NewVariable[]
 }
 
 /** Creates or updates the project, with the process of examples/web and its variables. */
-export async function ensureProject(
-  client: ApiClient,
-  state: DemoState,
-  folder: StateFolder,
-): Promise<void> {
+export async function ensureProject(client: ApiClient, state: DemoState, folder: StateFolder): Promise<void> {
   const known = await client.list<{ id: string }>('projects');
   if (!known.some(({ id }) => id === PROJECT)) {
     await client.post('projects', {

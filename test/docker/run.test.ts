@@ -1,8 +1,8 @@
-// Runs the built tree as the image does, without an engine: as an unprivileged user on a read-only root, where only /data
+// Runs the packaged tree as the image does, without an engine: as an unprivileged user on a read-only root, where only /data
 // (here a folder of the test) and a small /tmp are writable.
 import { spawn, type ChildProcessByStdio } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, chown, cp, mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { chmod, chown, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -10,58 +10,46 @@ import type { Readable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { run } from '../lab/support/run.ts';
 import { lacks } from '../support/needs.ts';
+import { unpackedTree } from '../support/package.ts';
 
-const root = join(import.meta.dirname, '../..');
+const healthcheck = join(import.meta.dirname, '../../docker/healthcheck.mjs');
 const user = 10001;
 
-/** Mounts like the image, then drops every privilege and runs the command. $1 app, $2 data, $3 modules. */
+/** Mounts like the image, then drops every privilege and runs the command. $1 the tree, $2 data. */
 const confine = `
   set -eu
   mount --make-rprivate /
-  mount --bind "$3" "$1/node_modules"
   mount --bind "$2" /mnt
   mount --bind / /
   mount -o remount,bind,ro /
-  app=$1
-  shift 3
+  tree=$1
+  shift 2
   mount -t tmpfs -o size=64m,mode=1777 tmpfs /dev/shm
-  cd "$app"
+  cd "$tree"
   exec setpriv --reuid ${user} --regid ${user} --clear-groups --bounding-set=-all --no-new-privs \\
-    env -i PATH="$app/node_modules/.bin:/usr/bin:/bin" TMPDIR=/dev/shm XDG_CONFIG_HOME=/mnt/config "$@"
+    env -i PATH=/usr/bin:/bin TMPDIR=/dev/shm XDG_CONFIG_HOME=/mnt/config "$@"
 `;
 
 describe.skipIf(lacks('root', 'namespaces', 'unshare', 'iproute'))('the image, without an engine', () => {
+  let folder = '';
   let image = '';
   let data = '';
 
   const confined = (...command: string[]): [string, string[]] => [
     'unshare',
-    ['--mount', 'sh', '-c', confine, 'confine', image, data, join(root, 'node_modules'), ...command],
+    ['--mount', 'sh', '-c', confine, 'confine', image, data, ...command],
   ];
 
   beforeAll(async () => {
-    image = await mkdtemp(join(tmpdir(), 'isthmus-image-'));
+    folder = await mkdtemp(join(tmpdir(), 'isthmus-image-'));
     data = await mkdtemp(join(tmpdir(), 'isthmus-data-'));
-    await chmod(image, 0o755);
+    await chmod(folder, 0o755);
     await chown(data, user, user);
-    // `npm run types` checks the types.
-    const tsc = join(root, 'node_modules/typescript/bin/tsc');
-    await run(process.execPath, [
-      tsc,
-      '-p',
-      join(root, 'tsconfig.build.json'),
-      '--noCheck',
-      '--outDir',
-      join(image, 'dist'),
-    ]);
-    await run(process.execPath, [join(root, 'build/copy-assets.ts'), join(image, 'dist')]);
-    for (const path of ['bin', 'docker', 'package.json'])
-      await cp(join(root, path), join(image, path), { recursive: true });
-    await mkdir(join(image, 'node_modules'));
+    image = await unpackedTree(folder);
   }, 180_000);
 
   afterAll(async () => {
-    await rm(image, { recursive: true, force: true });
+    await rm(folder, { recursive: true, force: true });
     await rm(data, { recursive: true, force: true });
   });
 
@@ -83,7 +71,7 @@ describe.skipIf(lacks('root', 'namespaces', 'unshare', 'iproute'))('the image, w
         node -e "${connected}; setTimeout(process.exit, 60000)" & talker=$!
         until ss -Htn state established | grep -q 7777; do kill -0 $talker || exit; done
         node "$1" linked 2>/dev/null; echo "ended with $?"; kill $talker`;
-      const words = ['--net', 'sh', '-uc', script, 'look', join(root, 'docker/healthcheck.mjs')];
+      const words = ['--net', 'sh', '-uc', script, 'look', healthcheck];
       return run('unshare', words);
     };
     expect(await look('10.99.0.1')).toBe('ended with 0\n');
@@ -103,8 +91,8 @@ describe.skipIf(lacks('root', 'namespaces', 'unshare', 'iproute'))('the image, w
       const [line] = (await once(lines, 'line', { signal: AbortSignal.timeout(30_000) })) as [string];
       const { addresses } = JSON.parse(line) as { addresses: { apiUrl: string } };
       const url = `https://127.0.0.1:${new URL(addresses.apiUrl).port}/readyz`;
-      await run(...confined('node', 'docker/healthcheck.mjs', url));
-      await expect(run(...confined('node', 'docker/healthcheck.mjs', 'tcp://127.0.0.1:1'))).rejects.toThrow(
+      await run(...confined('bin/node', 'docker/healthcheck.mjs', url));
+      await expect(run(...confined('bin/node', 'docker/healthcheck.mjs', 'tcp://127.0.0.1:1'))).rejects.toThrow(
         'ECONNREFUSED',
       );
       lines.close();

@@ -1,0 +1,94 @@
+// The tarball: complete, the same whenever it is built, small enough to carry, and enough to run everything.
+import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
+import { chmod, chown, mkdir, mkdtemp, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { productionDependencies } from '../../build/package/dependencies.ts';
+import { NODE_VERSION } from '../../build/package/node-binary.ts';
+import manifest from '../../package.json' with { type: 'json' };
+import { run } from '../lab/support/run.ts';
+import { lacks } from '../support/needs.ts';
+import { builtPackage, unpackedTree, type BuiltPackage } from '../support/package.ts';
+import { isthmus } from '../support/terminal.ts';
+
+const root = join(import.meta.dirname, '../..');
+const mostBytes = 60 * 1024 * 1024;
+const account = 10001;
+
+let built: BuiltPackage;
+let folder = '';
+let tree = '';
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'isthmus-package-'));
+  await chmod(folder, 0o755);
+  built = await builtPackage();
+  tree = await unpackedTree(folder);
+}, 240_000);
+
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+function sha256(path: string): string {
+  return createHash('sha256').update(readFileSync(path)).digest('hex');
+}
+
+test('is small enough to carry, and says what it is', async () => {
+  expect((await stat(built.tarball)).size).toBeLessThan(mostBytes);
+  expect(JSON.parse(readFileSync(join(tree, 'version.json'), 'utf8'))).toMatchObject({
+    version: manifest.version,
+    platform: 'linux',
+    architecture: process.arch,
+    node: NODE_VERSION,
+    schema: '0001-start',
+  });
+});
+
+test('is signed, and its files are those of its list', async () => {
+  const { code } = await isthmus([
+    'release',
+    'verify',
+    built.tarball,
+    '--key',
+    join(built.folder, 'isthmus-release.pub'),
+  ]);
+  expect(code).toBe(0);
+  const listed = readFileSync(join(tree, 'SHA256SUMS'), 'utf8').trimEnd().split('\n');
+  const files = readdirSync(tree, { recursive: true, withFileTypes: true })
+    .filter((entry) => !entry.isDirectory())
+    .map((entry) => join(entry.parentPath, entry.name).slice(tree.length + 1));
+  expect(listed.map((line) => line.slice(66)).sort()).toEqual(files.filter((name) => name !== 'SHA256SUMS').sort());
+  for (const line of listed) expect(sha256(join(tree, line.slice(66)))).toBe(line.slice(0, 64));
+});
+
+test('is the same when it is built again, in another folder', async () => {
+  const again = await mkdtemp(join(folder, 'again-'));
+  const options = ['--out', again, '--arch', process.arch];
+  await run(process.execPath, [join(root, 'build/package/main.ts'), ...options]);
+  expect(sha256(join(again, `${built.name}.tar.gz`))).toBe(sha256(built.tarball));
+});
+
+test('has the licence of everything that it brings', () => {
+  const texts = readdirSync(join(tree, 'licences'), { recursive: true, encoding: 'utf8' });
+  for (const { name, version } of productionDependencies(root)) expect(texts).toContain(`${name}-${version}.txt`);
+  expect(texts).toContain(`node-${NODE_VERSION}.txt`);
+  for (const text of texts.filter((name) => name.endsWith('.txt'))) {
+    expect(readFileSync(join(tree, 'licences', text), 'utf8'), text).toMatch(/licen[cs]e|copyright/i);
+  }
+});
+
+test.skipIf(lacks('linux', 'root'))(
+  'runs a whole mesh with nothing else on the machine, as an account that cannot change it',
+  async () => {
+    const home = join(folder, 'home');
+    await mkdir(home);
+    await chown(home, account, account);
+    const words = ['--reuid', `${account}`, '--regid', `${account}`, '--clear-groups', 'env', '-i', `HOME=${home}`];
+    const command = [join(tree, 'bin/isthmus'), 'quickstart', '--once', '--data', join(home, 'mesh')];
+    const { stdout } = await promisify(execFile)('setpriv', [...words, 'PATH=/usr/bin:/bin', ...command]);
+    expect(stdout).toContain('crossed each link between sites once');
+  },
+);
