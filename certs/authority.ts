@@ -8,7 +8,8 @@ import { IsthmusError } from '../contract/errors.ts';
 import type { Sealer } from '../lib/secrets/seal.ts';
 import { DAY_MS } from '../lib/time.ts';
 import { signedBytes, type StatementKind } from './authority-signature.ts';
-import { BACKDATE_MS, buildCertificate, generateKey, readPublicKey } from './certificate.ts';
+import { buildCertificate } from './certificate.ts';
+import { BACKDATE_MS, generateKey, readPublicKey } from './keys.ts';
 import { identityUri, PROVISIONAL_UNIT } from './peer.ts';
 import type { NodeRole } from '../contract/nodes.ts';
 

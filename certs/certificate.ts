@@ -1,14 +1,10 @@
-// Builds X.509 certificates. node-forge encodes them; node:crypto creates keys and signatures. Nothing is verified
-// here: TLS and crypto.X509Certificate do that.
-import { createPublicKey, generateKeyPair, sign, type KeyObject } from 'node:crypto';
+// Builds X.509 certificates. node-forge encodes them; node:crypto signs. Nothing is verified here: TLS and
+// crypto.X509Certificate do that.
+import { sign, type KeyObject } from 'node:crypto';
 import { promisify } from 'node:util';
 import forge from 'node-forge';
-import { IsthmusError } from '../contract/errors.ts';
 
 const SHA256_WITH_RSA = '1.2.840.113549.1.1.11';
-/** A certificate is valid from this long before it was issued, for peers whose clock is behind. */
-export const BACKDATE_MS = 5 * 60_000;
-
 interface CertificateRequest {
   readonly subject: string;
   /** Organizational unit of the subject. */
@@ -52,33 +48,4 @@ async function signCertificate(certificate: forge.pki.Certificate, key: KeyObjec
 function encodeTbs(certificate: forge.pki.Certificate): forge.asn1.Asn1 {
   const pki = forge.pki as typeof forge.pki & { getTBSCertificate(c: forge.pki.Certificate): forge.asn1.Asn1 };
   return pki.getTBSCertificate(certificate);
-}
-
-/** A new RSA key pair; the private key as PKCS #8 PEM. */
-export async function generateKey(bits: 2048 | 3072 = 2048): Promise<{ keyPem: string; spkiDer: Buffer }> {
-  const { publicKey, privateKey } = await promisify(generateKeyPair)('rsa', { modulusLength: bits });
-  return {
-    keyPem: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
-    spkiDer: publicKey.export({ type: 'spki', format: 'der' }),
-  };
-}
-
-/**
- * Reads a peer's public key. INVALID_FIELD unless it is RSA of 2048 to 8192 bits with an exponent of at least 65537.
- */
-export function readPublicKey(spkiDer: Buffer): KeyObject {
-  let key: KeyObject;
-  try {
-    key = createPublicKey({ key: spkiDer, format: 'der', type: 'spki' });
-  } catch (thrown) {
-    throw new IsthmusError('INVALID_FIELD', 'not a DER public key', { field: 'publicKeySpki', cause: thrown });
-  }
-  const { modulusLength = 0, publicExponent = 0n } = key.asymmetricKeyDetails ?? {};
-  if (key.asymmetricKeyType !== 'rsa' || modulusLength < 2048 || modulusLength > 8192 || publicExponent < 65_537n) {
-    const found = `${key.asymmetricKeyType ?? 'unknown'} ${modulusLength || ''}`.trim();
-    throw new IsthmusError('INVALID_FIELD', `the key must be RSA of 2048 to 8192 bits, not ${found}`, {
-      field: 'publicKeySpki',
-    });
-  }
-  return key;
 }

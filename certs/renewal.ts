@@ -14,7 +14,7 @@ import type { Logger } from '../lib/telemetry/log.ts';
 import type { BeginRenewalResponse__Output } from '../proto/gen/isthmus/identity/v1/BeginRenewalResponse.ts';
 import type { IdentityClient } from '../proto/gen/isthmus/identity/v1/Identity.ts';
 import type { RenewResponse__Output } from '../proto/gen/isthmus/identity/v1/RenewResponse.ts';
-import { BACKDATE_MS, generateKey } from './certificate.ts';
+import { BACKDATE_MS, generateKey } from './keys.ts';
 import { keyProof, sessionKey } from './enrolment/proof.ts';
 import type { IdentityStore } from './identity.ts';
 

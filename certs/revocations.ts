@@ -9,7 +9,7 @@ import { silentLogger, type Logger } from '../lib/telemetry/log.ts';
 import type { RevocationList__Output } from '../proto/gen/isthmus/mesh/v1/RevocationList.ts';
 import type { RevocationStatement__Output } from '../proto/gen/isthmus/mesh/v1/RevocationStatement.ts';
 import { verifyStatement } from './authority-signature.ts';
-import { BACKDATE_MS } from './certificate.ts';
+import { BACKDATE_MS } from './keys.ts';
 import type { PeerIdentity } from './peer.ts';
 
 const types = loadDefinitions('isthmus/mesh/v1/link.proto').isthmus.mesh.v1;

@@ -2,7 +2,7 @@
 // enrolments are rate-limited.
 import { join } from 'node:path';
 import { openAuthority } from '../../certs/authority.ts';
-import { generateKey } from '../../certs/certificate.ts';
+import { generateKey } from '../../certs/keys.ts';
 import { identityFolder, writeIdentity } from '../../certs/identity.ts';
 import { silentLogger } from '../../lib/telemetry/log.ts';
 import { openMasterKey } from '../../lib/secrets/seal.ts';

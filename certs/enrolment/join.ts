@@ -20,7 +20,7 @@ import type { BeginResponse__Output } from '../../proto/gen/isthmus/identity/v1/
 import type { EnrolmentClient } from '../../proto/gen/isthmus/identity/v1/Enrolment.ts';
 import type { EnrolResponse__Output } from '../../proto/gen/isthmus/identity/v1/EnrolResponse.ts';
 import { authorityPin } from '../authority-signature.ts';
-import { generateKey } from '../certificate.ts';
+import { generateKey } from '../keys.ts';
 import { IdentityStore, identityFolder, writeIdentity, type NodeIdentity } from '../identity.ts';
 import { isNodeRole } from '../peer.ts';
 import type { NodeRole } from '../../contract/nodes.ts';

@@ -10,7 +10,7 @@ import {
   type Credential,
   type TlsSide,
 } from '../../certs/credential.ts';
-import { BACKDATE_MS } from '../../certs/certificate.ts';
+import { BACKDATE_MS } from '../../certs/keys.ts';
 import { readIdentity, type PeerIdentity } from '../../certs/peer.ts';
 import { LongTimer } from '../../lib/async/long-timer.ts';
 import { IsthmusError } from '../../contract/errors.ts';

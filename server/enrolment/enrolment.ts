@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
 import tls, { TLSSocket } from 'node:tls';
 import type { Authority } from '../../certs/authority.ts';
-import { readPublicKey } from '../../certs/certificate.ts';
+import { readPublicKey } from '../../certs/keys.ts';
 import {
   keyProofHolds,
   sessionKey,

@@ -3,7 +3,7 @@
 import type { KeyObject, X509Certificate } from 'node:crypto';
 import { TLSSocket } from 'node:tls';
 import { PROVISIONAL_LIFETIME_MS, type Authority, type IssuedCertificate } from '../../certs/authority.ts';
-import { BACKDATE_MS, readPublicKey } from '../../certs/certificate.ts';
+import { BACKDATE_MS, readPublicKey } from '../../certs/keys.ts';
 import { keyProofHolds, sessionKey, spkiDigest } from '../../certs/enrolment/proof.ts';
 import type { PeerIdentity } from '../../certs/peer.ts';
 import { NODE_ROLES } from '../../contract/nodes.ts';

@@ -7,7 +7,7 @@ import { basename, dirname, join } from 'node:path';
 import { stringify } from 'yaml';
 import { authorityPin } from '../../certs/authority-signature.ts';
 import { createAuthority, type Authority } from '../../certs/authority.ts';
-import { generateKey } from '../../certs/certificate.ts';
+import { generateKey } from '../../certs/keys.ts';
 import { identityFolder, writeIdentity } from '../../certs/identity.ts';
 import { lockDataDir, LOCK_FILES } from '../../lib/files/data-lock.ts';
 import { syncFolder, writeDurably } from '../../lib/files/durable.ts';

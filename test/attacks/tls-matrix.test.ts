@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
 import { connect, type ConnectionOptions } from 'node:tls';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { generateKey } from '../../certs/certificate.ts';
+import { generateKey } from '../../certs/keys.ts';
 import { NODE_ROLES } from '../../contract/nodes.ts';
 import { ALPN, linkClientOptions } from '../../certs/tls.ts';
 import { silentLogger } from '../../lib/telemetry/log.ts';

@@ -2,7 +2,7 @@
 import { createPublicKey, X509Certificate } from 'node:crypto';
 import type { ConnectionOptions, TLSSocketOptions } from 'node:tls';
 import { beforeAll, afterAll, describe, expect, test } from 'vitest';
-import { generateKey } from '../../certs/certificate.ts';
+import { generateKey } from '../../certs/keys.ts';
 import type { NodeIdentity } from '../../certs/identity.ts';
 import type { NodeRole } from '../../contract/nodes.ts';
 import { linkClientOptions, linkServerOptions } from '../../certs/tls.ts';

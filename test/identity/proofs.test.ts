@@ -1,7 +1,7 @@
 // A proof is valid only in its own session: what a relay or an eavesdropper could record is worth nothing.
 import { createPrivateKey } from 'node:crypto';
 import { expect, onTestFinished, test } from 'vitest';
-import { generateKey } from '../../certs/certificate.ts';
+import { generateKey } from '../../certs/keys.ts';
 import { keyProof, parseToken, proofKey, sessionKey, tokenProof } from '../../certs/enrolment/proof.ts';
 import { sessionByDialling } from '../../certs/enrolment/session.ts';
 import { IsthmusError } from '../../contract/errors.ts';

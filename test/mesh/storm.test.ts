@@ -1,6 +1,6 @@
 // Hundreds of agents whose server dies: all of them reconnect to the next one, first come first served.
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { generateKey } from '../../certs/certificate.ts';
+import { generateKey } from '../../certs/keys.ts';
 import { silentLogger } from '../../lib/telemetry/log.ts';
 import { MESH_SERVICES } from '../../contract/services.ts';
 import { createMesh } from '../../mesh/mesh.ts';

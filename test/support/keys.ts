@@ -2,7 +2,7 @@
 // packages, and every test file takes them one after the other.
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { generateKey } from '../../certs/certificate.ts';
+import { generateKey } from '../../certs/keys.ts';
 
 export type KeyPair = Awaited<ReturnType<typeof generateKey>>;
 
