@@ -7,6 +7,7 @@ import { addCertCommands } from './commands/cert.ts';
 import { addDeployCommand } from './commands/deploy.ts';
 import { addEventsCommand } from './commands/events.ts';
 import { addHealthCommands } from './commands/health.ts';
+import { addHostCommands } from './commands/host.ts';
 import { addInitCommand } from './commands/init.ts';
 import { addJoinCommand } from './commands/join.ts';
 import { addKeyCommands } from './commands/key.ts';
@@ -53,6 +54,7 @@ const GROUPS: readonly ((program: Command, cli: Cli) => void)[] = [
   addMeshCommands,
   addEventsCommand,
   addBackupCommands,
+  addHostCommands,
 ];
 
 const TOPICS: Readonly<Record<string, () => string>> = {

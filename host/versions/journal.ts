@@ -10,7 +10,7 @@ import { writeDurably } from '../../lib/files/durable.ts';
 import type { HostLayout } from '../layout.ts';
 
 /** A service that runs when the change begins, and whether it was connected: afterwards it must not be worse. */
-type ServiceBefore = Static<typeof ServiceBefore>;
+export type ServiceBefore = Static<typeof ServiceBefore>;
 const ServiceBefore = Type.Object({ role: Type.Enum(NODE_ROLES), connected: Type.Boolean() });
 
 /** Whatever the phase: which change it is. */
@@ -24,7 +24,7 @@ const SUBJECT = {
   /** The version before; null on a host without one. */
   from: Type.Union([Type.String(), Type.Null()]),
   to: Type.String(),
-  confirmWithinS: Type.Integer({ minimum: 1 }),
+  confirmWithinS: Type.Number({ minimum: 0 }),
   /** When this phase began, in milliseconds since 1970. */
   at: Type.Integer(),
 };
@@ -60,6 +60,9 @@ const Change = Type.Union([
   /** It ended before anything had changed. */
   Phase('failed', FAILURE),
 ]);
+
+/** A change in one of its phases. */
+export type ChangeIn<Name extends Change['phase']> = Extract<Change, { readonly phase: Name }>;
 
 /** The last change of the version of this host; undefined when there was none, or its file is none of ours. */
 export function readJournal({ journal }: HostLayout): Change | undefined {

@@ -1,0 +1,121 @@
+// `isthmus host …`: the versions of the software on this host. install.sh and the upgrader's unit run most of it.
+import { resolve } from 'node:path';
+import type { Command } from 'commander';
+import { IsthmusError, isErrorCode } from '../../contract/errors.ts';
+import { hostLayout, type HostLayout } from '../../host/layout.ts';
+import type { Host } from '../../host/versions/change.ts';
+import type { Installed } from '../../host/versions/install.ts';
+import type { HostVersions } from '../../host/versions/show.ts';
+import { examples, type Cli } from '../cli.ts';
+import { renderRecord } from '../render/table.ts';
+import { moment } from '../render/units.ts';
+import { warn } from '../terminal.ts';
+
+interface RootOption {
+  readonly root: string;
+}
+
+const ROOT = ['--root <folder>', 'the file system of the host, for images', '/'] as const;
+
+/** Adds `host`. */
+export function addHostCommands(program: Command, cli: Cli): void {
+  const group = program.command('host').description('the version of the software on this host');
+  examples(group, 'isthmus host show');
+
+  const install = group
+    .command('install <tree>')
+    .description('make the version in an unpacked tarball the current one; install.sh runs this')
+    .option('--trust <file>', "the builder's public key, whose software this host takes from now on")
+    .option(...ROOT);
+  examples(install, 'isthmus host install isthmus-1.2.0-linux-x64').action(
+    async (tree: string, options: RootOption & { readonly trust?: string }) => {
+      const { install: run } = await import('../../host/versions/install.ts');
+      const layout = ownedLayout(options);
+      if (options.trust !== undefined) await trust(cli, layout, options.trust);
+      await changeVersion(cli, layout, (host) => run(host, resolve(tree)));
+    },
+  );
+
+  const goBack = group
+    .command('go-back')
+    .description('make the version before the current one')
+    .option(...ROOT);
+  examples(goBack, 'isthmus host go-back').action(async (options: RootOption) => {
+    const { goBack: run } = await import('../../host/versions/install.ts');
+    await changeVersion(cli, ownedLayout(options), run);
+  });
+
+  const show = group
+    .command('show')
+    .description('the versions on this host, the trusted keys, and how the last change of the version ended')
+    .option(...ROOT);
+  examples(show, 'isthmus host show', 'isthmus host show -o json').action(async (options: RootOption) => {
+    const { showHost } = await import('../../host/versions/show.ts');
+    const shown = await showHost(hostLayout(options.root));
+    cli.show(shown, () => renderHost(shown));
+  });
+}
+
+/** The layout of a host that this process may change. */
+function ownedLayout({ root }: RootOption): HostLayout {
+  const layout = hostLayout(root);
+  if (layout.root === '/' && process.geteuid?.() !== 0) {
+    throw new IsthmusError('FORBIDDEN', 'only root may change the software of this host', {
+      remedy: 'Run it as root.',
+    });
+  }
+  return layout;
+}
+
+async function trust(cli: Cli, layout: HostLayout, file: string): Promise<void> {
+  const { trustKey } = await import('../../host/versions/trust.ts');
+  const fingerprint = await trustKey(layout, resolve(file));
+  warn(cli.terminal, `trusted: the release key ${fingerprint}; compare it with the builder's`);
+}
+
+/** Runs a change of the version, which a closed terminal does not stop; throws what made it go back. */
+async function changeVersion(cli: Cli, layout: HostLayout, change: (host: Host) => Promise<Installed>): Promise<void> {
+  const [{ hostServices }, { WATCH_TIMES }] = await Promise.all([
+    import('../../host/versions/systemd.ts'),
+    import('../../host/versions/watch.ts'),
+  ]);
+  // What is installed is for everybody.
+  process.umask(0o022);
+  process.on('SIGHUP', () => undefined);
+  const services = hostServices(layout);
+  const { signal } = cli.terminal;
+  const ended = await change({ layout, services, times: WATCH_TIMES, isConfirmed: () => true, signal });
+  if (ended.phase === 'failed' || ended.phase === 'went-back') {
+    throw new IsthmusError(isErrorCode(ended.code) ? ended.code : 'UPGRADE_START_FAILED', ended.message);
+  }
+  const hasServices = (await services.active()).length > 0;
+  cli.show(ended, () => [whatHappened(ended), ...(hasServices ? [] : NEXT)].join('\n'));
+}
+
+function whatHappened(ended: Exclude<Installed, { readonly phase: 'failed' | 'went-back' }>): string {
+  if (ended.phase === 'unchanged') return `isthmus ${ended.to} is the current version already`;
+  const before = ended.from === null ? '' : `; before it was ${ended.from}`;
+  return `isthmus ${ended.to} is the current version${before}`;
+}
+
+const NEXT = [
+  '',
+  'next, on the host of a new mesh:      isthmus init --data /var/lib/isthmus/server',
+  'next, on a host that joins a mesh:    the command that `isthmus token create` prints on the server',
+];
+
+function renderHost({ versions, current, previous, knownGood, trustedKeys, lastChange }: HostVersions): string {
+  return renderRecord({
+    versions,
+    current,
+    previous,
+    'known good': knownGood,
+    'trusted keys': trustedKeys,
+    ...(lastChange === null
+      ? {}
+      : {
+          'last change': `${lastChange.why} of ${lastChange.to}: ${lastChange.phase}, ${moment(lastChange.at)}`,
+          ...('code' in lastChange ? { why: `${lastChange.message} (${lastChange.code})` } : {}),
+        }),
+  });
+}

@@ -1,0 +1,174 @@
+// The change of a host's version, step by step. Each step is written down before it is done and can be done again, so
+// that a crash at any moment leaves the old version or the new one current, and the next run brings it to its end.
+import { existsSync } from 'node:fs';
+import { IsthmusError } from '../../contract/errors.ts';
+import { NODE_ROLES } from '../../contract/nodes.ts';
+import type { HostLayout } from '../layout.ts';
+import { readJournal, writeJournal, type Change, type ChangeIn, type ServiceBefore } from './journal.ts';
+import { linkCommand, setLink } from './links.ts';
+import type { HostServices } from './services.ts';
+import { removeIncomplete, versionFolder } from './staging.ts';
+import { removeUnused } from './unused.ts';
+import { watch, type Failure, type WatchTimes } from './watch.ts';
+
+export interface Host {
+  readonly layout: HostLayout;
+  readonly services: HostServices;
+  readonly times: WatchTimes;
+  /** Whether the node that ordered the change has confirmed it. */
+  readonly isConfirmed: (change: Change) => boolean;
+  /** Ends the wait for a version that is not confirmed yet. */
+  readonly signal: AbortSignal;
+}
+
+/** How a change has ended. */
+export type Ended = ChangeIn<'confirmed' | 'went-back' | 'failed'>;
+
+/** After so many crashes of the machine or the upgrader, the new version is not tried again. */
+const MOST_RESUMED = 2;
+/** For the old version to be as before; the host has gone back by then, whatever comes of it. */
+const BACK_WITHIN_MS = 60_000;
+
+/** Brings a change that a crash has cut off to its end. Undefined where there was none; the links are whole then. */
+export async function resume(host: Host): Promise<Ended | undefined> {
+  const { layout } = host;
+  await removeIncomplete(layout);
+  const change = readJournal(layout);
+  switch (change?.phase) {
+    case 'confirmed':
+      await settle(host, change);
+      return undefined;
+    case undefined:
+    case 'went-back':
+    case 'failed':
+      return undefined;
+    case 'unpacking':
+      return fail(host, change, { code: 'CANCELLED', message: 'it was cut off before anything had changed' });
+    case 'going-back':
+      return run(host, change);
+    case 'switching':
+    case 'restarting':
+    case 'awaiting-confirmation': {
+      const resumed = { ...change, resumed: change.resumed + 1 };
+      if (resumed.resumed <= MOST_RESUMED) return run(host, record(host, resumed));
+      const message = `${change.to} was not confirmed, and the host or its upgrader crashed ${resumed.resumed} times`;
+      return run(host, goingBack(host, change, { code: 'UPGRADE_NOT_CONFIRMED', message }));
+    }
+  }
+}
+
+/** Takes a change from its present phase to its end. */
+export async function run(host: Host, begun: Change): Promise<Ended> {
+  let change = begun;
+  for (;;) {
+    switch (change.phase) {
+      case 'switching':
+        change = await switchTo(host, change);
+        break;
+      case 'restarting':
+        change = await restart(host, change);
+        break;
+      case 'awaiting-confirmation':
+        change = await confirm(host, change);
+        break;
+      case 'going-back':
+        change = await goBack(host, change);
+        break;
+      case 'confirmed':
+        await settle(host, change);
+        return change;
+      case 'went-back':
+        await removeUnused(host.layout);
+        return change;
+      case 'unpacking':
+      case 'failed':
+        throw new IsthmusError('INTERNAL', `a change that is ${change.phase} cannot be run`);
+    }
+  }
+}
+
+/** Ends a change before anything has changed. */
+export function fail(host: Host, change: ChangeIn<'unpacking'>, { code, message }: Failure): ChangeIn<'failed'> {
+  return record(host, { ...change, phase: 'failed', code, message });
+}
+
+/** Writes the phase that begins now. */
+export function record<Phase extends Change>({ layout }: Host, change: Phase): Phase {
+  return writeJournal(layout, { ...change, at: Date.now() });
+}
+
+async function switchTo(host: Host, change: ChangeIn<'switching'>): Promise<Change> {
+  await setLink(host.layout.current, change.to);
+  return record(host, { ...change, phase: 'restarting' });
+}
+
+async function restart(host: Host, change: ChangeIn<'restarting'>): Promise<Change> {
+  const failure = await restartAll(host, change.services);
+  if (failure !== undefined) return goingBack(host, change, failure);
+  return record(host, { ...change, phase: 'awaiting-confirmation' });
+}
+
+async function confirm(host: Host, change: ChangeIn<'awaiting-confirmation'>): Promise<Change> {
+  const failure = await watch(host.services, {
+    services: change.services,
+    version: change.to,
+    withinMs: change.confirmWithinS * 1000,
+    times: host.times,
+    isConfirmed: () => host.isConfirmed(change),
+    signal: host.signal,
+  });
+  if (failure !== undefined) return goingBack(host, change, failure);
+  const { services: _before, resumed: _times, ...subject } = change;
+  return record(host, { ...subject, phase: 'confirmed' });
+}
+
+/** Written down before it is done: from here on nothing tries the new version again. */
+function goingBack(
+  host: Host,
+  change: ChangeIn<'switching' | 'restarting' | 'awaiting-confirmation'>,
+  { code, message }: Failure,
+): Change {
+  return record(host, { ...change, phase: 'going-back', code, message });
+}
+
+async function goBack(host: Host, change: ChangeIn<'going-back'>): Promise<Change> {
+  const { services, resumed: _times, ...subject } = change;
+  if (subject.from === null) return record(host, { ...subject, phase: 'failed' });
+  await setLink(host.layout.current, subject.from);
+  const failure =
+    (await restartAll(host, services)) ??
+    (await watch(host.services, {
+      services,
+      version: subject.from,
+      withinMs: BACK_WITHIN_MS,
+      times: host.times,
+      isConfirmed: () => true,
+      signal: new AbortController().signal,
+    }));
+  const now = failure === undefined ? `${subject.from} runs again` : `back at ${subject.from}, ${failure.message}`;
+  return record(host, { ...subject, phase: 'went-back', message: `${subject.message}; ${now}` });
+}
+
+/** Restarts the services, servers first: a node may not be newer than its server. Answers what did not start. */
+async function restartAll(host: Host, services: readonly ServiceBefore[]): Promise<Failure | undefined> {
+  const roles = NODE_ROLES.filter((role) => services.some((service) => service.role === role));
+  if (roles.length === 0) return undefined;
+  await host.services.reload();
+  for (const role of roles) {
+    try {
+      await host.services.restart(role);
+    } catch (thrown) {
+      const { message } = IsthmusError.from(thrown);
+      return { code: 'UPGRADE_START_FAILED', message: `the service of the ${role} cannot be started: ${message}` };
+    }
+  }
+  return undefined;
+}
+
+/** After a confirmation: the links that only a version that works may have. Repeated by every later run. */
+async function settle({ layout }: Host, { from, to }: ChangeIn<'confirmed'>): Promise<void> {
+  if (from !== null && existsSync(versionFolder(layout, from))) await setLink(layout.previous, from);
+  await setLink(layout.knownGood, to);
+  await linkCommand(layout);
+  await removeUnused(layout);
+}

@@ -1,0 +1,114 @@
+// Changes of a host's version by hand: installing the version of a tree, and going back to the one before.
+import { chmod, mkdir } from 'node:fs/promises';
+import { IsthmusError } from '../../contract/errors.ts';
+import { newId } from '../../lib/ids.ts';
+import type { HostLayout } from '../layout.ts';
+import { readStatus } from '../status.ts';
+import { fail, record, resume, run, type Ended, type Host } from './change.ts';
+import type { ChangeIn, ServiceBefore } from './journal.ts';
+import { checkCommand, linkCommand, linkedVersion } from './links.ts';
+import { withVersionsLocked } from './lock.ts';
+import { checkArchitecture, readSoftware, verifyFiles, type Software } from './software.ts';
+import { stageTree, versionFolder } from './staging.ts';
+
+/** How long the services have to be as well as before. */
+const CONFIRM_WITHIN_S = 120;
+
+interface InstallOptions {
+  readonly confirmWithinS?: number;
+}
+
+/** What became of an installation. */
+export type Installed = Ended | { readonly phase: 'unchanged'; readonly to: string };
+
+/**
+ * Makes the version in `tree` the current one and keeps it when the services of the host are as well with it as before.
+ * Errors that leave everything as it was: SOFTWARE_DAMAGED, SOFTWARE_ARCHITECTURE, SOFTWARE_EXISTS, SCHEMA_NEWER,
+ * DISK_FULL, UPGRADE_BUSY, FILE_UNUSABLE for another command of the same name.
+ */
+export async function install(
+  host: Host,
+  tree: string,
+  { confirmWithinS = CONFIRM_WITHIN_S }: InstallOptions = {},
+): Promise<Installed> {
+  const { layout } = host;
+  const software = await readSoftware(tree);
+  checkArchitecture(software);
+  await checkCommand(layout);
+  await makeVersionsFolder(layout);
+  return withVersionsLocked(layout, {}, async () => {
+    await resume(host);
+    checkSchema(layout, software);
+    const from = (await linkedVersion(layout.current)) ?? null;
+    if (from === software.version) {
+      await stageTree(layout, tree);
+      await linkCommand(layout);
+      return { phase: 'unchanged', to: from };
+    }
+    const change = begin(host, { why: 'install', from, to: software.version, confirmWithinS });
+    try {
+      await stageTree(layout, tree);
+    } catch (thrown) {
+      fail(host, change, IsthmusError.from(thrown, 'FILE_UNUSABLE'));
+      throw thrown;
+    }
+    return run(host, await switching(host, change));
+  });
+}
+
+/** Goes back to the version before. NOT_FOUND where there is none; else as `install`. */
+export async function goBack(host: Host): Promise<Ended> {
+  const { layout } = host;
+  return withVersionsLocked(layout, {}, async () => {
+    await resume(host);
+    const [from = null, to] = [await linkedVersion(layout.current), await linkedVersion(layout.previous)];
+    if (to === undefined) {
+      throw new IsthmusError('NOT_FOUND', 'this host has had no version before the current one', {
+        remedy: 'Install the tarball of the wanted version.',
+      });
+    }
+    const folder = versionFolder(layout, to);
+    await verifyFiles(folder);
+    checkSchema(layout, await readSoftware(folder));
+    return run(
+      host,
+      await switching(host, begin(host, { why: 'go-back', from, to, confirmWithinS: CONFIRM_WITHIN_S })),
+    );
+  });
+}
+
+/** SCHEMA_NEWER when the server of this host has a database that the software does not know. */
+export function checkSchema(layout: HostLayout, { version, schema }: Software): void {
+  const has = readStatus(layout.dataDir('server'))?.schema;
+  if (has === undefined || has <= schema) return;
+  throw new IsthmusError(
+    'SCHEMA_NEWER',
+    `the database of the server has migration ${has}, which ${version} does not know`,
+  );
+}
+
+/** Begins a change: from here on its end is in the journal. */
+export function begin(
+  host: Host,
+  change: Omit<ChangeIn<'unpacking'>, 'id' | 'at' | 'phase'> & { readonly id?: string },
+): ChangeIn<'unpacking'> {
+  return record(host, { id: newId(), at: 0, ...change, phase: 'unpacking' });
+}
+
+/** The version is in its folder: what runs now is noted, and from here on the change goes on after a crash. */
+export async function switching(host: Host, change: ChangeIn<'unpacking'>): Promise<ChangeIn<'switching'>> {
+  const roles = await host.services.active();
+  const services: ServiceBefore[] = await Promise.all(
+    roles.map(async (role) => {
+      const { pid, status } = await host.services.state(role);
+      return { role, connected: status?.state === 'connected' && status.pid === pid };
+    }),
+  );
+  return record(host, { ...change, phase: 'switching', services, resumed: 0 });
+}
+
+/** Everybody may use the software, whatever the umask. */
+async function makeVersionsFolder({ versions }: HostLayout): Promise<void> {
+  await mkdir(versions, { recursive: true });
+  await chmod(versions, 0o755);
+}

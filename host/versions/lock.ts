@@ -1,0 +1,43 @@
+// One change of a host's version at a time, by whomever.
+import { IsthmusError } from '../../contract/errors.ts';
+import { pause } from '../../lib/async/waiting.ts';
+import { lockDataDir } from '../../lib/files/data-lock.ts';
+import type { HostLayout } from '../layout.ts';
+
+const RETRY_MS = 1_000;
+
+interface LockOptions {
+  /** Waits for whoever has it, until this aborts. Without it, UPGRADE_BUSY. */
+  readonly waiting?: AbortSignal;
+}
+
+/** Runs `work` while no other process changes the version of this host. The lock goes with the process that has it. */
+export async function withVersionsLocked<Result>(
+  { versions }: HostLayout,
+  { waiting }: LockOptions,
+  work: () => Promise<Result>,
+): Promise<Result> {
+  for (;;) {
+    const lock = tryLock(versions);
+    if (!(lock instanceof IsthmusError)) {
+      try {
+        return await work();
+      } finally {
+        lock.unlock();
+      }
+    }
+    if (waiting === undefined || waiting.aborted) throw lock;
+    await pause(RETRY_MS, waiting);
+  }
+}
+
+function tryLock(versions: string): ReturnType<typeof lockDataDir> | IsthmusError {
+  try {
+    return lockDataDir(versions);
+  } catch (cause) {
+    if (!(cause instanceof IsthmusError) || cause.code !== 'DATA_DIR_LOCKED') throw cause;
+    return new IsthmusError('UPGRADE_BUSY', `the version of this host is being changed: ${cause.message}`, {
+      cause,
+    });
+  }
+}

@@ -1,0 +1,107 @@
+// Brings a version into its folder: copied or unpacked beside it, verified, flushed, and then there at once, by one
+// rename. A version folder never changes afterwards.
+import { createReadStream, existsSync } from 'node:fs';
+import { mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { IsthmusError } from '../../contract/errors.ts';
+import { FolderWriter } from '../../lib/archives/folder-writer.ts';
+import { translateDiskFull } from '../../lib/files/disk-space.ts';
+import { syncFolder } from '../../lib/files/durable.ts';
+import type { HostLayout } from '../layout.ts';
+import { checkArchitecture, listedFiles, readSoftware, SUMS_FILE, verifyFiles, type Software } from './software.ts';
+
+/** What is not complete: removed by whoever comes next. */
+const INCOMPLETE = /^\.(?:incoming|removed|current|previous|known-good|upgrade\.json)[-.]/;
+/** Left free, so that the change itself, and what else is on the disk, can go on. */
+const RESERVE_BYTES = 32 * 1024 ** 2;
+/** The folder of a version. */
+export function versionFolder({ versions }: HostLayout, version: string): string {
+  return join(versions, version);
+}
+
+/**
+ * Copies the version in `tree` into its folder, unless it is there. SOFTWARE_DAMAGED, SOFTWARE_ARCHITECTURE,
+ * SOFTWARE_EXISTS when the folder has other content, DISK_FULL; then nothing is left of it.
+ */
+export async function stageTree(layout: HostLayout, tree: string): Promise<Software> {
+  return stage(layout, (incoming) => copyTree(tree, incoming));
+}
+
+/** Removes what earlier changes left half done. */
+export async function removeIncomplete({ versions }: HostLayout): Promise<void> {
+  const names = existsSync(versions) ? await readdir(versions) : [];
+  for (const name of names.filter((each) => INCOMPLETE.test(each))) {
+    await rm(join(versions, name), { recursive: true, force: true });
+  }
+}
+
+/** Removes a version folder; at no moment does a part of it look like a whole one. */
+export async function removeVersion(layout: HostLayout, version: string): Promise<void> {
+  const removed = join(layout.versions, `.removed-${version}`);
+  await rename(versionFolder(layout, version), removed);
+  await rm(removed, { recursive: true, force: true });
+}
+
+/** `fill` puts the version somewhere in the folder that it is given, which it creates, and answers where. */
+async function stage(layout: HostLayout, fill: (incoming: string) => Promise<string>): Promise<Software> {
+  const incoming = join(layout.versions, '.incoming-version');
+  try {
+    const filled = await fill(incoming);
+    await verifyFiles(filled);
+    const software = await readSoftware(filled);
+    checkArchitecture(software);
+    const folder = versionFolder(layout, software.version);
+    if (existsSync(folder)) {
+      await checkSame(filled, folder);
+    } else {
+      await rename(filled, folder);
+      syncFolder(layout.versions);
+    }
+    return software;
+  } catch (thrown) {
+    throw translateDiskFull(thrown, `another version in ${layout.versions}`);
+  } finally {
+    await rm(incoming, { recursive: true, force: true });
+  }
+}
+
+async function copyTree(tree: string, incoming: string): Promise<string> {
+  await mkdir(incoming, { mode: 0o700 });
+  const writer = new FolderWriter(incoming, RESERVE_BYTES, undefined);
+  const folders = new Set(['.']);
+  const makeFolder = async (path: string): Promise<void> => {
+    if (folders.has(path)) return;
+    await makeFolder(dirname(path));
+    folders.add(path);
+    await writer.makeFolder(path);
+  };
+  for (const name of [SUMS_FILE, ...(await listedFiles(tree)).keys()]) {
+    await makeFolder(dirname(name));
+    await copyFile(writer, tree, name);
+  }
+  await writer.finishFiles([]);
+  await writer.finishFolders();
+  return incoming;
+}
+
+async function copyFile(writer: FolderWriter, tree: string, name: string): Promise<void> {
+  const path = join(tree, name);
+  const found = await stat(path).catch((cause: unknown) => {
+    throw new IsthmusError('SOFTWARE_DAMAGED', `${path} is missing`, { cause });
+  });
+  const mode = (found.mode & 0o100) === 0 ? 0o644 : 0o755;
+  try {
+    await writer.beginFile(name, { mode, modifiedAt: found.mtime });
+    for await (const chunk of createReadStream(path)) await writer.write(chunk as Buffer);
+  } finally {
+    await writer.endFile();
+  }
+}
+
+async function checkSame(filled: string, folder: string): Promise<void> {
+  const [sums, existing] = await Promise.all([filled, folder].map((each) => readFile(join(each, SUMS_FILE), 'utf8')));
+  if (sums !== existing) {
+    throw new IsthmusError('SOFTWARE_EXISTS', `${folder} is there already, with another build of this version`);
+  }
+  await verifyFiles(folder);
+}

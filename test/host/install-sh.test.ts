@@ -1,0 +1,112 @@
+// install.sh as an operator runs it, on trees of hand-made versions.
+import { execFile } from 'node:child_process';
+import { generateKeyPairSync } from 'node:crypto';
+import { chmodSync, copyFileSync, existsSync, mkdirSync, readlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { keyFingerprint } from '../../certs/release-keys.ts';
+import { tempDir } from '../support/temp.ts';
+import { listFiles, makeTree } from './support/software.ts';
+
+const repository = join(import.meta.dirname, '../..');
+let folder: string;
+let root: string;
+
+beforeEach(async () => {
+  folder = await tempDir();
+  root = join(folder, 'host');
+  mkdirSync(root);
+});
+
+/** A tree whose command runs the sources of this repository. */
+function tree(version: string, options: Parameters<typeof makeTree>[2] = {}): string {
+  const made = makeTree(join(folder, version), version, {
+    ...options,
+    files: {
+      'bin/node': `#!/bin/sh\nexec ${process.execPath} "$@"\n`,
+      'bin/isthmus': `#!/bin/sh\nexec ${process.execPath} ${join(repository, 'cli/main.ts')} "$@"\n`,
+    },
+  });
+  copyFileSync(join(repository, 'install/install.sh'), join(made, 'install.sh'));
+  for (const name of ['bin/node', 'bin/isthmus', 'install.sh']) chmodSync(join(made, name), 0o755);
+  listFiles(made);
+  return made;
+}
+
+interface Ended {
+  readonly exitCode: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+async function installSh(at: string, ...words: string[]): Promise<Ended> {
+  try {
+    const done = await promisify(execFile)('sh', [join(at, 'install.sh'), '--root', root, ...words]);
+    return { exitCode: 0, ...done };
+  } catch (thrown) {
+    const { code, stdout, stderr } = thrown as { code: number; stdout: string; stderr: string };
+    return { exitCode: code, stdout, stderr };
+  }
+}
+
+const current = (): string => readlinkSync(join(root, 'opt/isthmus/current'));
+
+test('installs, says what is next, installs another version, and goes back', async () => {
+  const first = await installSh(tree('1.0.0'));
+  expect(first).toMatchObject({ exitCode: 0, stderr: '' });
+  expect(first.stdout).toMatch(/^isthmus 1\.0\.0 is the current version\n/);
+  expect(first.stdout).toMatch(/isthmus init [^]*isthmus token create/);
+  const second = await installSh(tree('1.1.0'));
+  expect(second.stdout).toMatch(/^isthmus 1\.1\.0 is the current version; before it was 1\.0\.0\n/);
+  expect(await installSh(join(root, 'opt/isthmus/current'), '--go-back')).toMatchObject({ exitCode: 0 });
+  expect(current()).toBe('1.0.0');
+});
+
+test('trusts a key, and shows its fingerprint', async () => {
+  const { publicKey } = generateKeyPairSync('ed25519');
+  const file = join(folder, 'isthmus-release.pub');
+  writeFileSync(file, publicKey.export({ type: 'spki', format: 'pem' }));
+  const installed = await installSh(tree('1.0.0'), '--trust', file);
+  const fingerprint = keyFingerprint(publicKey);
+  expect(installed.exitCode).toBe(0);
+  expect(installed.stderr).toContain(fingerprint);
+  expect(existsSync(join(root, 'etc/isthmus/release-keys', `${fingerprint}.pub`))).toBe(true);
+});
+
+describe('says what is wrong, and installs nothing, when', () => {
+  test('a file of the tree is damaged', async () => {
+    const damaged = tree('1.0.0');
+    writeFileSync(join(damaged, 'behaviour'), 'other');
+    const { exitCode, stderr } = await installSh(damaged);
+    expect({ exitCode, stderr }).toEqual({
+      exitCode: 9,
+      stderr: expect.stringMatching(/not as it was built: behaviour: FAILED \(SOFTWARE_DAMAGED\)/) as unknown,
+    });
+    expect(existsSync(join(root, 'opt'))).toBe(false);
+  });
+
+  test('the tree is for another architecture', async () => {
+    const { exitCode, stderr } = await installSh(tree('1.0.0', { architecture: 'riscv64' }));
+    expect(exitCode).toBe(9);
+    expect(stderr).toContain('(SOFTWARE_ARCHITECTURE)');
+  });
+
+  test('the machine cannot run its Node.js', async () => {
+    const foreign = tree('1.0.0');
+    writeFileSync(join(foreign, 'bin/node'), 'no program');
+    listFiles(foreign);
+    const { exitCode, stderr } = await installSh(foreign);
+    expect(exitCode).toBe(9);
+    expect(stderr).toContain('glibc');
+  });
+
+  test.each([[['--wrong']], [['--trust']], [['--go-back', '--yes']], [['--uninstall', '--trust', 'file']]])(
+    'it is given %j',
+    async (words) => {
+      const { exitCode, stderr } = await installSh(tree('1.0.0'), ...words);
+      expect(exitCode).toBe(2);
+      expect(stderr).toContain('usage: install.sh');
+    },
+  );
+});

@@ -1,0 +1,30 @@
+// A host below a temporary folder, with services that are not real.
+import { join } from 'node:path';
+import { hostLayout } from '../../../host/layout.ts';
+import type { Host } from '../../../host/versions/change.ts';
+import { FakeServices } from './fake-services.ts';
+import { makeTree } from './software.ts';
+
+/** Shorter than the product's, so that what must take its time does not take the test's. */
+const TIMES = { pollMs: 1, steadyMs: 5 };
+
+export interface TestHost extends Host {
+  readonly services: FakeServices;
+  /** Makes the tree of a version beside the host. */
+  tree(...given: TreeArguments): string;
+}
+
+type TreeArguments = Parameters<typeof makeTree> extends [string, ...infer Rest] ? Rest : never;
+
+export function testHost(root: string, changed: Partial<Host> = {}): TestHost {
+  const layout = hostLayout(join(root, 'host'));
+  return {
+    layout,
+    services: new FakeServices(layout),
+    times: TIMES,
+    isConfirmed: () => true,
+    signal: new AbortController().signal,
+    ...changed,
+    tree: (...given) => makeTree(join(root, `tree-${given[0]}`), ...given),
+  } as TestHost;
+}

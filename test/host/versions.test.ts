@@ -1,0 +1,216 @@
+// The change of a host's version: what works stays, what does not makes the host go back, and says why.
+import { existsSync, readFileSync, readlinkSync, rmSync, symlinkSync, writeFileSync, mkdirSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { goBack, install } from '../../host/versions/install.ts';
+import { readJournal } from '../../host/versions/journal.ts';
+import { withVersionsLocked } from '../../host/versions/lock.ts';
+import { showHost } from '../../host/versions/show.ts';
+import { verifyFiles } from '../../host/versions/software.ts';
+import { writeDurably } from '../../lib/files/durable.ts';
+import { tempDir } from '../support/temp.ts';
+import { listFiles } from './support/software.ts';
+import { testHost, type TestHost } from './support/test-host.ts';
+
+let host: TestHost;
+
+beforeEach(async () => {
+  host = testHost(await tempDir());
+  await install(host, host.tree('1.0.0'));
+});
+
+/** Which version each link leads to. */
+async function links(): Promise<unknown> {
+  const { current, previous, knownGood } = await showHost(host.layout);
+  return { current, previous, knownGood };
+}
+
+/** The journal's last word. */
+function end(): string {
+  const change = readJournal(host.layout);
+  return change === undefined ? 'none' : 'code' in change ? `${change.phase} ${change.code}` : change.phase;
+}
+
+describe('a version that works', () => {
+  test('is current on a host without one, by relative links, with its command on the path', async () => {
+    expect(await links()).toEqual({ current: '1.0.0', previous: null, knownGood: '1.0.0' });
+    expect(readlinkSync(host.layout.current)).toBe('1.0.0');
+    expect(readlinkSync(host.layout.command)).toBe('../../../opt/isthmus/current/bin/isthmus');
+    expect(existsSync(host.layout.command)).toBe(true);
+    await verifyFiles(join(host.layout.versions, '1.0.0'));
+  });
+
+  test('stays, and every service runs from it, the server first', async () => {
+    host.services.begin('tentacle', 'server');
+    await install(host, host.tree('1.1.0'));
+    expect(await links()).toEqual({ current: '1.1.0', previous: '1.0.0', knownGood: '1.1.0' });
+    expect(host.services.running).toEqual({ tentacle: '1.1.0', server: '1.1.0' });
+    expect(host.services.calls).toEqual(['reload', 'restart server', 'restart tentacle']);
+    expect(end()).toBe('confirmed');
+  });
+
+  test('leaves the two that may be needed, and removes the others', async () => {
+    await install(host, host.tree('1.1.0'));
+    await install(host, host.tree('1.2.0'));
+    expect((await showHost(host.layout)).versions).toEqual(['1.1.0', '1.2.0']);
+  });
+
+  test('may be lower than the one before', async () => {
+    await install(host, host.tree('0.9.0'));
+    expect(await links()).toEqual({ current: '0.9.0', previous: '1.0.0', knownGood: '0.9.0' });
+  });
+
+  test('that is installed again changes nothing', async () => {
+    host.services.begin('relay');
+    const again = await install(host, join(host.layout.root, '../tree-1.0.0'));
+    expect(again).toEqual({ phase: 'unchanged', to: '1.0.0' });
+    expect(host.services.calls).toEqual([]);
+  });
+
+  test('is one that services which were not connected before start with', async () => {
+    await install(host, host.tree('1.1.0', { behaviour: 'never-connects' }));
+    host.services.begin('relay');
+    await install(host, host.tree('1.2.0', { behaviour: 'never-connects' }));
+    expect(await links()).toMatchObject({ current: '1.2.0' });
+  });
+});
+
+describe('a version that does not work', () => {
+  beforeEach(() => host.services.begin('relay', 'mirror'));
+
+  test.each([
+    ['crashes', 'UPGRADE_START_FAILED', 'the relay of 1.1.0 does not start: the setting is wrong (CONFIG_INVALID)'],
+    ['rejected', 'UPGRADE_START_FAILED', 'Unit isthmus-relay.service has a bad unit file setting.'],
+  ] as const)('since it %s: the old one runs again', async (behaviour, code, message) => {
+    const ended = await install(host, host.tree('1.1.0', { behaviour }));
+    expect(ended).toMatchObject({ phase: 'went-back', code });
+    expect('message' in ended && ended.message).toContain(message);
+    expect('message' in ended && ended.message).toMatch(/; 1\.0\.0 runs again$/);
+    expect(await links()).toEqual({ current: '1.0.0', previous: null, knownGood: '1.0.0' });
+    expect(host.services.running).toEqual({ relay: '1.0.0', mirror: '1.0.0' });
+    expect(end()).toBe(`went-back ${code}`);
+  });
+
+  test.each([
+    ['never-connects', 'UPGRADE_NOT_CONNECTED', /is not connected: no parent answers \(UNREACHABLE\); 1\.0\.0 runs/],
+    ['never-starts', 'UPGRADE_START_FAILED', /the relay of 1\.1\.0 has not started; 1\.0\.0 runs again/],
+  ] as const)('since it %s: the old one runs again, once the time is over', async (behaviour, code, message) => {
+    const ended = await install(host, host.tree('1.1.0', { behaviour }), { confirmWithinS: 0.05 });
+    expect(ended).toMatchObject({ phase: 'went-back', code, message: expect.stringMatching(message) as unknown });
+    expect(host.services.running).toEqual({ relay: '1.0.0', mirror: '1.0.0' });
+  });
+
+  test('is removed, and can be installed again', async () => {
+    const tree = host.tree('1.1.0', { behaviour: 'crashes' });
+    await install(host, tree);
+    expect((await showHost(host.layout)).versions).toEqual(['1.0.0']);
+    expect(await install(host, tree)).toMatchObject({ phase: 'went-back' });
+  });
+
+  test('is left at once when it is stopped at the terminal', async () => {
+    const stop = new AbortController();
+    const tree = host.tree('1.1.0', { behaviour: 'never-connects' });
+    const stopped = install({ ...host, signal: stop.signal }, tree);
+    stop.abort();
+    expect(await stopped).toMatchObject({ phase: 'went-back', code: 'CANCELLED' });
+    expect(host.services.running).toEqual({ relay: '1.0.0', mirror: '1.0.0' });
+  });
+});
+
+describe('what leaves everything as it was', () => {
+  beforeEach(() => host.services.begin('relay'));
+
+  test.each([
+    ['a file that changed', 'SOFTWARE_DAMAGED', (tree: string) => writeFileSync(join(tree, 'bin/isthmus'), 'other')],
+    ['a file that is missing', 'SOFTWARE_DAMAGED', (tree: string) => rmSync(join(tree, 'behaviour'))],
+    ['a list that is missing', 'SOFTWARE_DAMAGED', (tree: string) => rmSync(join(tree, 'SHA256SUMS'))],
+    ['a list that leaves the folder', 'SOFTWARE_DAMAGED', (tree: string) => list(tree, '../../etc/passwd')],
+    ['a list with an absolute path', 'SOFTWARE_DAMAGED', (tree: string) => list(tree, '/etc/passwd')],
+    ['another version in its description', 'SOFTWARE_DAMAGED', (tree: string) => describeAs(tree, '../1.1.0')],
+  ])('%s', async (_what, code, damage) => {
+    const tree = host.tree('1.1.0');
+    damage(tree);
+    await expect(install(host, tree)).rejects.toMatchObject({ code });
+    await expectUnchanged();
+  });
+
+  test('a tree for another architecture', async () => {
+    const tree = host.tree('1.1.0', { architecture: process.arch === 'x64' ? 'arm64' : 'x64' });
+    await expect(install(host, tree)).rejects.toMatchObject({ code: 'SOFTWARE_ARCHITECTURE' });
+    await expectUnchanged();
+  });
+
+  test('another build of a version that is there', async () => {
+    const tree = host.tree('1.0.0', { files: { 'app/other': 'other' } });
+    await expect(install(host, tree)).rejects.toMatchObject({ code: 'SOFTWARE_EXISTS' });
+    await expectUnchanged();
+  });
+
+  test('a version that does not know the database of the server', async () => {
+    const dataDir = host.layout.dataDir('server');
+    mkdirSync(dataDir, { recursive: true });
+    const state = { version: '1.0.0', pid: 1, startedAt: 0, state: 'connected', since: 0, schema: '0002-more' };
+    writeDurably(join(dataDir, 'status.json'), JSON.stringify({ component: 'server', ...state }));
+    await expect(install(host, host.tree('0.9.0'))).rejects.toMatchObject({ code: 'SCHEMA_NEWER' });
+    await expectUnchanged();
+  });
+
+  test('a command of that name that is not ours', async () => {
+    rmSync(host.layout.command);
+    symlinkSync('/usr/bin/true', host.layout.command);
+    await expect(install(host, host.tree('1.1.0'))).rejects.toMatchObject({ code: 'FILE_UNUSABLE' });
+    expect(readlinkSync(host.layout.command)).toBe('/usr/bin/true');
+    await expectUnchanged();
+  });
+
+  test('another process that changes the version', async () => {
+    await withVersionsLocked(host.layout, {}, async () => {
+      await expect(install(host, host.tree('1.1.0'))).rejects.toMatchObject({ code: 'UPGRADE_BUSY' });
+      await expect(goBack(host)).rejects.toMatchObject({ code: 'UPGRADE_BUSY' });
+    });
+    await expectUnchanged();
+  });
+
+  test('going back where there was no version before', async () => {
+    await expect(goBack(host)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    await expectUnchanged();
+  });
+
+  async function expectUnchanged(): Promise<void> {
+    expect(await links()).toEqual({ current: '1.0.0', previous: null, knownGood: '1.0.0' });
+    expect(host.services.calls).toEqual([]);
+    const names = (await readdir(host.layout.versions)).filter((name) => !name.startsWith('data.'));
+    expect(names.sort()).toEqual(['1.0.0', 'current', 'known-good', 'upgrade.json']);
+  }
+
+  /** Adds a line to the list of a tree. */
+  function list(tree: string, name: string): void {
+    writeFileSync(join(tree, 'SHA256SUMS'), `${'0'.repeat(64)}  ${name}\n`, { flag: 'a' });
+  }
+
+  function describeAs(tree: string, version: string): void {
+    const path = join(tree, 'version.json');
+    writeFileSync(path, JSON.stringify({ ...(JSON.parse(readFileSync(path, 'utf8')) as object), version }));
+    listFiles(tree);
+  }
+});
+
+describe('going back by hand', () => {
+  test('makes the version before current, and going back again the later one', async () => {
+    host.services.begin('relay');
+    await install(host, host.tree('1.1.0'));
+    await goBack(host);
+    expect(await links()).toEqual({ current: '1.0.0', previous: '1.1.0', knownGood: '1.0.0' });
+    expect(host.services.running).toEqual({ relay: '1.0.0' });
+    await goBack(host);
+    expect(await links()).toEqual({ current: '1.1.0', previous: '1.0.0', knownGood: '1.1.0' });
+  });
+
+  test('to a version that was changed meanwhile is denied', async () => {
+    await install(host, host.tree('1.1.0'));
+    writeFileSync(join(host.layout.versions, '1.0.0/bin/isthmus'), 'other');
+    await expect(goBack(host)).rejects.toMatchObject({ code: 'SOFTWARE_DAMAGED' });
+    expect(await links()).toMatchObject({ current: '1.1.0' });
+  });
+});
