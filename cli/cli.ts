@@ -1,8 +1,8 @@
 // What every command receives: the terminal, the API client, and one way to show a result.
 import type { Command } from 'commander';
 import { safeJson } from '../lib/text/unsafe-text.ts';
-import { ApiClient } from './client/client.ts';
-import { contextFileOf, resolveConnection, type ContextOptions } from './client/context.ts';
+import type { ApiClient } from './client/client.ts';
+import type { ContextOptions } from './client/context.ts';
 import { confirm, say, type Terminal } from './terminal.ts';
 
 interface GlobalOptions extends ContextOptions {
@@ -24,11 +24,16 @@ export class Cli {
 
   /** The client for the server that options, environment or context file name. */
   client(): Promise<ApiClient> {
-    this.#client ??= resolveConnection(this.#program.opts<GlobalOptions>(), this.terminal).then((connection) => {
-      this.#contextUsed = connection.contextFile;
-      return new ApiClient(connection);
-    });
-    return this.#client;
+    return (this.#client ??= this.#connect());
+  }
+
+  /** Loads the client only for commands that need it. */
+  async #connect(): Promise<ApiClient> {
+    const { resolveConnection } = await import('./client/context.ts');
+    const { ApiClient: Client } = await import('./client/client.ts');
+    const connection = await resolveConnection(this.#program.opts<GlobalOptions>(), this.terminal);
+    this.#contextUsed = connection.contextFile;
+    return new Client(connection);
   }
 
   /** The context file that the client's connection was read from, once it is open. */
@@ -55,9 +60,9 @@ export class Cli {
     return this.#program.opts<GlobalOptions>().output === 'json';
   }
 
-  /** The context file that --context or the environment names, or the default one. */
-  get contextFile(): string {
-    return contextFileOf(this.#program.opts<GlobalOptions>().context);
+  /** The context file that --context names. */
+  get contextOption(): string | undefined {
+    return this.#program.opts<GlobalOptions>().context;
   }
 
   /** Shows a result: as JSON with `--output json`, else as `text` returns it. */

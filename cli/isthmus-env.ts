@@ -1,13 +1,8 @@
 // The environment variables of Isthmus. Like a misspelt key of a file, a misspelt variable stops the command: it would
 // be ignored, and scripts meant for a user of their own would run as root.
 import { envNames } from '../lib/config/env.ts';
-import { settingsOf } from '../lib/config/schema.ts';
 import { nearest } from '../lib/config/suggest.ts';
 import { IsthmusError } from '../contract/errors.ts';
-import { mirrorConfigSchema } from '../mirror/config.ts';
-import { relayConfigSchema } from '../relay/config.ts';
-import { serverConfigSchema } from '../server/config.ts';
-import { tentacleConfigSchema } from '../tentacle/config.ts';
 
 const PREFIX = 'ISTHMUS_';
 
@@ -35,8 +30,15 @@ const MEANT: Readonly<Record<string, string>> = {
 /** Variables that a script receives, and passes on when it runs this command. */
 const SCRIPT_VARIABLES = ['TASK', 'STEP', 'MACHINE', 'PROJECT', 'RELEASE', 'ENVIRONMENT'].map((name) => PREFIX + name);
 
-function knownVariables(): string[] {
-  const schemas = [serverConfigSchema, relayConfigSchema, mirrorConfigSchema, tentacleConfigSchema];
+/** Loads the schemas of all components, which takes longer than most commands. */
+async function knownVariables(): Promise<string[]> {
+  const { settingsOf } = await import('../lib/config/schema.ts');
+  const schemas = [
+    (await import('../server/config.ts')).serverConfigSchema,
+    (await import('../relay/config.ts')).relayConfigSchema,
+    (await import('../mirror/config.ts')).mirrorConfigSchema,
+    (await import('../tentacle/config.ts')).tentacleConfigSchema,
+  ];
   const settings = schemas.flatMap((schema) => settingsOf(schema).map(({ variable }) => variable));
   return [...Object.keys(COMMAND_VARIABLES), ...SCRIPT_VARIABLES, ...settings];
 }
@@ -45,8 +47,9 @@ function knownVariables(): string[] {
  * Throws CONFIG_INVALID for a variable whose name is close to one of Isthmus's. Other ISTHMUS_ variables are somebody
  * else's, such as those that Kubernetes sets for a service called isthmus.
  */
-export function rejectMisspeltVariables(names: readonly string[] = envNames(PREFIX)): void {
-  const known = knownVariables();
+export async function rejectMisspeltVariables(names: readonly string[] = envNames(PREFIX)): Promise<void> {
+  if (names.every((name) => Object.hasOwn(COMMAND_VARIABLES, name))) return;
+  const known = await knownVariables();
   for (const name of names) {
     if (known.includes(name)) continue;
     const meant = MEANT[name] ?? beginning(name, known) ?? closeTo(name, known);

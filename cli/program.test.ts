@@ -25,7 +25,7 @@ it.each([
   ['a state no task has', ['task', 'list', '--state', 'done'], /choices are queued, running, cancelling, succeeded/],
   ['a version as an option', ['release', 'create', 'web', '--version', '1.2.0'], /takes it as an argument/],
   ['a command of a group, without the group', ['stauts'], /unknown command 'stauts'; did you mean mesh status\?/],
-  ['a word of many groups', ['list'], /unknown command 'list' \(USAGE\)/],
+  ['a word of many groups', ['create'], /unknown command 'create' \(USAGE\)/],
   ['a misspelt option', ['mesh', 'ping', 'eu-1', '--coun', '2'], /unknown option '--coun'; did you mean --count\?/],
 ])('%s: exit 2, the code and what to do', async (_name, argv, said) => {
   const { code, out, err } = await isthmus(argv);

@@ -2,28 +2,6 @@
 import { Command, Option } from 'commander';
 import { SOFTWARE_VERSION } from '../lib/version.ts';
 import { Cli, examples } from './cli.ts';
-import { addBackupCommands } from './commands/backup.ts';
-import { addCertCommands } from './commands/cert.ts';
-import { addDeployCommand } from './commands/deploy.ts';
-import { addEventsCommand } from './commands/events.ts';
-import { addHealthCommands } from './commands/health.ts';
-import { addHostCommands } from './commands/host.ts';
-import { addInitCommand } from './commands/init.ts';
-import { addJoinCommand } from './commands/join.ts';
-import { addKeyCommands } from './commands/key.ts';
-import { addLoginCommand } from './commands/login.ts';
-import { addMachineCommands } from './commands/machine.ts';
-import { addMeshCommands } from './commands/mesh.ts';
-import { addNodeCommands } from './commands/node.ts';
-import { addPackageCommands } from './commands/package.ts';
-import { addSiteAndEnvironmentCommands } from './commands/sites-and-environments.ts';
-import { addProjectCommands } from './commands/project.ts';
-import { addQuickstartCommand } from './commands/quickstart.ts';
-import { addReleaseCommands } from './commands/release.ts';
-import { addScriptCommands } from './commands/script.ts';
-import { addStartCommands } from './commands/start.ts';
-import { addTaskCommands } from './commands/task.ts';
-import { addTokenCommands } from './commands/token.ts';
 import { exitCodeTable } from './exit-codes.ts';
 import { IsthmusError } from '../contract/errors.ts';
 import { didYouMean, nearest } from '../lib/config/suggest.ts';
@@ -32,29 +10,38 @@ import { COMMAND_VARIABLES, rejectMisspeltVariables } from './isthmus-env.ts';
 
 const VERSION_FLAGS = ['-V', '--version'];
 
-const GROUPS: readonly ((program: Command, cli: Cli) => void)[] = [
-  addQuickstartCommand,
-  addInitCommand,
-  addLoginCommand,
-  addStartCommands,
-  addKeyCommands,
-  addTokenCommands,
-  addJoinCommand,
-  addSiteAndEnvironmentCommands,
-  addMachineCommands,
-  addPackageCommands,
-  addProjectCommands,
-  addReleaseCommands,
-  addDeployCommand,
-  addTaskCommands,
-  addScriptCommands,
-  addHealthCommands,
-  addNodeCommands,
-  addCertCommands,
-  addMeshCommands,
-  addEventsCommand,
-  addBackupCommands,
-  addHostCommands,
+type AddCommands = (program: Command, cli: Cli) => void;
+
+/** Loads what adds commands, by the words that begin them, in the order of the help. */
+const GROUPS: readonly { readonly words: readonly string[]; readonly load: () => Promise<AddCommands> }[] = [
+  { words: ['quickstart'], load: async () => (await import('./commands/quickstart.ts')).addQuickstartCommand },
+  { words: ['init'], load: async () => (await import('./commands/init.ts')).addInitCommand },
+  { words: ['login'], load: async () => (await import('./commands/login.ts')).addLoginCommand },
+  {
+    words: ['server', 'relay', 'mirror', 'tentacle'],
+    load: async () => (await import('./commands/start.ts')).addStartCommands,
+  },
+  { words: ['key'], load: async () => (await import('./commands/key.ts')).addKeyCommands },
+  { words: ['token'], load: async () => (await import('./commands/token.ts')).addTokenCommands },
+  { words: ['join'], load: async () => (await import('./commands/join.ts')).addJoinCommand },
+  {
+    words: ['site', 'environment'],
+    load: async () => (await import('./commands/sites-and-environments.ts')).addSiteAndEnvironmentCommands,
+  },
+  { words: ['machine'], load: async () => (await import('./commands/machine.ts')).addMachineCommands },
+  { words: ['package'], load: async () => (await import('./commands/package.ts')).addPackageCommands },
+  { words: ['project'], load: async () => (await import('./commands/project.ts')).addProjectCommands },
+  { words: ['release'], load: async () => (await import('./commands/release.ts')).addReleaseCommands },
+  { words: ['deploy'], load: async () => (await import('./commands/deploy.ts')).addDeployCommand },
+  { words: ['task'], load: async () => (await import('./commands/task.ts')).addTaskCommands },
+  { words: ['script'], load: async () => (await import('./commands/script.ts')).addScriptCommands },
+  { words: ['health'], load: async () => (await import('./commands/health.ts')).addHealthCommands },
+  { words: ['node'], load: async () => (await import('./commands/node.ts')).addNodeCommands },
+  { words: ['cert'], load: async () => (await import('./commands/cert.ts')).addCertCommands },
+  { words: ['mesh'], load: async () => (await import('./commands/mesh.ts')).addMeshCommands },
+  { words: ['events'], load: async () => (await import('./commands/events.ts')).addEventsCommand },
+  { words: ['backup', 'restore'], load: async () => (await import('./commands/backup.ts')).addBackupCommands },
+  { words: ['host'], load: async () => (await import('./commands/host.ts')).addHostCommands },
 ];
 
 const TOPICS: Readonly<Record<string, () => string>> = {
@@ -123,9 +110,9 @@ function rejectUnknownIn(command: Command): void {
  * Throws USAGE for `isthmus release create web --version 1.2.0`: commander would print the version of isthmus and exit
  * with 0, as if the release were created.
  */
-export function rejectVersionOfCommand(argv: readonly string[], program: Command): void {
+export function rejectVersionOfCommand(argv: readonly string[]): void {
   const flag = argv.find((word) => VERSION_FLAGS.includes(word));
-  if (flag === undefined || !program.commands.some((command) => argv.includes(command.name()))) return;
+  if (flag === undefined || !GROUPS.some(({ words }) => words.some((word) => argv.includes(word)))) return;
   throw new IsthmusError('USAGE', `no command has an option ${flag}; one that takes a version takes it as an argument`);
 }
 
@@ -145,8 +132,8 @@ class ReportingCommand extends Command {
   }
 }
 
-/** Builds the command line for one run. */
-export function buildProgram(terminal: Terminal): { program: Command; cli: Cli } {
+/** Creates the command line for one run, without its commands. */
+export function createProgram(terminal: Terminal): { program: Command; cli: Cli } {
   const program = new ReportingCommand('isthmus');
   const cli = new Cli(program, terminal);
   program.onError = (command) => (cli.command = command);
@@ -173,16 +160,25 @@ export function buildProgram(terminal: Terminal): { program: Command; cli: Cli }
     'isthmus mesh status',
     'isthmus help exit-codes',
   );
-  for (const add of GROUPS) add(program, cli);
   program.hook('preAction', (_program, command) => {
     cli.command = command;
-    if (command.name() !== 'help') rejectMisspeltVariables();
+    return command.name() === 'help' ? undefined : rejectMisspeltVariables();
   });
-  addHelpCommand(program, terminal);
-  rejectUnknownIn(program);
   program.addHelpText('beforeAll', ({ command, error }) => {
     if (!error) rejectUnknown(command);
     return '';
   });
   return { program, cli };
+}
+
+/**
+ * Adds the commands that begin with the first word of the arguments, or all when none does: to load all of them takes
+ * longer than most of them run. Throws commander's error when the arguments ask for the version.
+ */
+export async function addCommands(program: Command, cli: Cli, argv: readonly string[] = []): Promise<void> {
+  const [first] = program.parseOptions([...argv]).operands;
+  const meant = GROUPS.filter(({ words }) => words.some((word) => word === first));
+  for (const { load } of meant.length > 0 ? meant : GROUPS) (await load())(program, cli);
+  addHelpCommand(program, cli.terminal);
+  rejectUnknownIn(program);
 }

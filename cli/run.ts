@@ -2,9 +2,9 @@
 import { CommanderError, type Command } from 'commander';
 import { ERROR_CATALOGUE, IsthmusError, isErrorCode, type ErrorCode } from '../contract/errors.ts';
 import type { Cli } from './cli.ts';
-import { ServerError } from './client/client.ts';
+import { ServerError } from './client/server-error.ts';
 import { exitCodeOf, EXIT_CODES } from './exit-codes.ts';
-import { buildProgram, rejectVersionOfCommand } from './program.ts';
+import { addCommands, createProgram, rejectVersionOfCommand } from './program.ts';
 import { commandLine, wordOf } from './render/command-words.ts';
 import { escapeText } from './render/escape.ts';
 import { remedyText } from './render/remedy.ts';
@@ -103,9 +103,10 @@ export async function run(argv: readonly string[], terminal: Terminal): Promise<
   try {
     rejectSecrets(argv);
     rejectLossyText(argv);
-    const { program, cli } = buildProgram(terminal);
-    rejectVersionOfCommand(argv, program);
+    rejectVersionOfCommand(argv);
+    const { program, cli } = createProgram(terminal);
     try {
+      await addCommands(program, cli, argv);
       await program.parseAsync(argv, { from: 'user' });
       return EXIT_CODES.ok.code;
     } catch (thrown) {

@@ -6,8 +6,9 @@ import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { text } from 'node:stream/consumers';
 import type { Problem } from '../../contract/problem.ts';
-import { IsthmusError, isErrorCode, receivedAction, type ErrorCode } from '../../contract/errors.ts';
+import { IsthmusError } from '../../contract/errors.ts';
 import { agentFor, connectionError } from './connection.ts';
+import { ServerError } from './server-error.ts';
 
 export interface Connection {
   readonly server: URL;
@@ -35,24 +36,6 @@ interface RequestOptions {
 interface Page<T> {
   readonly items: T[];
   readonly next?: string | null;
-}
-
-/** An error the server answered with: it keeps the HTTP status, also of codes this version does not know. */
-export class ServerError extends IsthmusError {
-  readonly status: number;
-  readonly serverCode: string;
-
-  constructor(status: number, serverCode: string, problem: Partial<Problem>) {
-    const known: ErrorCode = isErrorCode(serverCode) ? serverCode : status === 404 ? 'NOT_FOUND' : 'INTERNAL';
-    super(known, problem.detail ?? problem.title ?? `the server answered ${status}`, {
-      field: problem.field,
-      hop: problem.hop,
-      remedy: problem.remedy,
-      action: receivedAction(problem.action),
-    });
-    this.status = status;
-    this.serverCode = serverCode;
-  }
 }
 
 function parse<T>(body: string): T | undefined {

@@ -4,7 +4,8 @@ import { backoffMs } from '../../lib/async/backoff.ts';
 import { Watchdog } from '../../lib/async/deadline.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import { pause } from '../../lib/async/waiting.ts';
-import { path, ServerError, type ApiClient } from './client.ts';
+import { path, type ApiClient } from './client.ts';
+import { ServerError } from './server-error.ts';
 import { serverEvents, type ServerEvent } from './sse.ts';
 
 interface FollowOptions {

@@ -53,7 +53,7 @@ export function addInitCommand(program: Command, cli: Cli): void {
       apiListen: options.apiListen ?? '127.0.0.1:8443',
     });
     const server = options.apiUrl ?? localUrl(options.apiListen ?? '127.0.0.1:8443');
-    const usual = cli.contextFile;
+    const usual = contextFileOf(cli.contextOption);
     // The context of another mesh may hold the only copy of its key.
     const context = existsSync(usual) ? join(dirname(usual), `${created.meshId}.json`) : usual;
     const isNew = !existsSync(context);

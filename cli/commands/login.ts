@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import type { Whoami } from '../../contract/api-keys.ts';
 import { examples, type Cli } from '../cli.ts';
-import { loginNeeds, resolveConnection, writeContext, type ContextOptions } from '../client/context.ts';
+import { contextFileOf, loginNeeds, resolveConnection, writeContext, type ContextOptions } from '../client/context.ts';
 import { ApiClient } from '../client/client.ts';
 
 /** Adds `login`. */
@@ -25,7 +25,7 @@ export function addLoginCommand(program: Command, cli: Cli): void {
     const client = new ApiClient({ server, authorityPem, apiKey });
     try {
       const who = await client.get<Whoami>('whoami');
-      const file = cli.contextFile;
+      const file = contextFileOf(cli.contextOption);
       await writeContext(file, { server: server.origin, authorityPem, apiKey });
       cli.show(
         { ...who, context: file },

@@ -2,12 +2,14 @@
 import type { Command } from 'commander';
 import { expect, it } from 'vitest';
 import { captureTerminal } from '../../test/support/terminal.ts';
-import { buildProgram } from '../program.ts';
+import { addCommands, createProgram } from '../program.ts';
 import { commandLine, wordOf } from './command-words.ts';
 
 /** The command of a command line, with the options that are given. */
-function given(words: string): Command {
-  let { program: command }: { program: Command } = buildProgram(captureTerminal().terminal);
+async function given(words: string): Promise<Command> {
+  const { program, cli } = createProgram(captureTerminal().terminal);
+  await addCommands(program, cli);
+  let command: Command = program;
   const argv = words.split(' ');
   for (const word of [...argv]) {
     const next = command.commands.find((each) => each.name() === word);
@@ -47,10 +49,10 @@ it.each([
   ['server start', 'listen', '--mesh-listen'],
   ['relay start', 'listen', '--listen'],
   ['token create', 'cursor', undefined],
-])('%s: %s is %s', (words, field, word) => {
-  expect(wordOf(given(words), field)).toBe(word);
+])('%s: %s is %s', async (words, field, word) => {
+  expect(wordOf(await given(words), field)).toBe(word);
 });
 
-it('names a command with the groups that it is in', () => {
-  expect(commandLine(given('project variables set --file x'))).toBe('isthmus project variables set');
+it('names a command with the groups that it is in', async () => {
+  expect(commandLine(await given('project variables set --file x'))).toBe('isthmus project variables set');
 });

@@ -1,6 +1,6 @@
 // Renders tables and single records as text. Every cell is escaped: names and reports come from other machines.
-import stringWidth from 'string-width';
 import { escapeText } from './escape.ts';
+import { textWidth } from './width.ts';
 
 export type Cell = string | number | boolean | null | undefined | readonly string[];
 
@@ -13,7 +13,7 @@ function cellText(cell: Cell): string {
 /** Rows below their headings, columns aligned, no frame, nothing cut off. */
 export function renderTable(headings: readonly string[], rows: readonly (readonly Cell[])[]): string {
   const lines = [headings.map((heading) => heading.toUpperCase()), ...rows.map((row) => row.map(cellText))];
-  const widths = headings.map((_, column) => Math.max(...lines.map((line) => stringWidth(line[column] ?? ''))));
+  const widths = headings.map((_, column) => Math.max(...lines.map((line) => textWidth(line[column] ?? ''))));
   return lines
     .map((line) =>
       line
@@ -34,5 +34,5 @@ export function renderRecord(fields: Readonly<Record<string, Cell>>): string {
 
 /** `padEnd` counts code units; a terminal counts columns. */
 function padded(text: string, width: number): string {
-  return text.padEnd(width - stringWidth(text) + text.length);
+  return text.padEnd(width - textWidth(text) + text.length);
 }

@@ -43,16 +43,18 @@ describe('usage', () => {
   });
 
   it('every command has help with examples', async () => {
-    const { buildProgram } = await import('../../cli/program.ts');
+    const { addCommands, createProgram } = await import('../../cli/program.ts');
     const { captureTerminal } = await import('../support/terminal.ts');
     const { terminal } = captureTerminal();
     const missing: string[] = [];
-    const visit = async (command: ReturnType<typeof buildProgram>['program'], words: string[]): Promise<void> => {
+    const { program, cli } = createProgram(terminal);
+    await addCommands(program, cli);
+    const visit = async (command: typeof program, words: string[]): Promise<void> => {
       const { out, code } = await isthmus([...words, '--help']);
       if (code !== 0 || !/^Examples:$/m.test(out)) missing.push(words.join(' '));
       for (const child of command.commands) await visit(child, [...words, child.name()]);
     };
-    await visit(buildProgram(terminal).program, []);
+    await visit(program, []);
     expect(missing).toEqual([]);
   });
 
