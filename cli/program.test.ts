@@ -24,7 +24,11 @@ it.each([
   ['nothing to change of a site', ['site', 'set', 'eu'], /nothing to change: give --name or --description/],
   ['a state no task has', ['task', 'list', '--state', 'done'], /choices are queued, running, cancelling, succeeded/],
   ['a version as an option', ['release', 'create', 'web', '--version', '1.2.0'], /takes it as an argument/],
-  ['a command of a group, without the group', ['stauts'], /unknown command 'stauts'; did you mean mesh status\?/],
+  [
+    'a command of a group, without the group',
+    ['stauts'],
+    /unknown command 'stauts'; did you mean mesh status or service status\?/,
+  ],
   ['a word of many groups', ['create'], /unknown command 'create' \(USAGE\)/],
   ['a misspelt option', ['mesh', 'ping', 'eu-1', '--coun', '2'], /unknown option '--coun'; did you mean --count\?/],
 ])('%s: exit 2, the code and what to do', async (_name, argv, said) => {

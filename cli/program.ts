@@ -41,6 +41,7 @@ const GROUPS: readonly { readonly words: readonly string[]; readonly load: () =>
   { words: ['mesh'], load: async () => (await import('./commands/mesh.ts')).addMeshCommands },
   { words: ['events'], load: async () => (await import('./commands/events.ts')).addEventsCommand },
   { words: ['backup', 'restore'], load: async () => (await import('./commands/backup.ts')).addBackupCommands },
+  { words: ['service'], load: async () => (await import('./commands/service.ts')).addServiceCommands },
   { words: ['host'], load: async () => (await import('./commands/host.ts')).addHostCommands },
 ];
 
@@ -90,14 +91,19 @@ function rejectUnknown(command: Command): void {
   command.error(`unknown command '${word}'${meant === undefined ? others : `; did you mean ${meant}?`}`);
 }
 
-/** The command with the closest name, here or in exactly one group: `mesh status` for `isthmus status`. */
+/**
+ * What was meant: a command of one group or two, without its group (`mesh status` for `isthmus status`), else the
+ * closest name.
+ */
 function meantBy(word: string, { commands }: Command): string | undefined {
   const names = (of: readonly Command[]): string[] => of.map((each) => each.name());
-  const here = nearest(word, names(commands));
+  const below = names(commands.flatMap((group) => group.commands));
+  const here = below.includes(word) ? undefined : nearest(word, names(commands));
   if (here !== undefined) return here;
-  const below = nearest(word, names(commands.flatMap((group) => group.commands)));
-  const groups = commands.filter((group) => below !== undefined && names(group.commands).includes(below));
-  return groups.length === 1 ? `${groups[0]!.name()} ${below}` : undefined;
+  const meant = nearest(word, below);
+  const groups = commands.filter((group) => meant !== undefined && names(group.commands).includes(meant));
+  if (groups.length > 2) return undefined;
+  return groups.map((group) => `${group.name()} ${meant}`).join(' or ') || undefined;
 }
 
 function rejectUnknownIn(command: Command): void {

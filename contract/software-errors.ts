@@ -1,6 +1,19 @@
 // The part of the error catalogue that is about the software of a host and its upgrades.
 
 export const SOFTWARE_ERRORS = {
+  NOT_ROOT: { http: 403, grpc: 7, remedy: 'Run the command as root.' },
+  SERVICE_NOT_CONNECTED: {
+    http: 503,
+    grpc: 14,
+    remedy: 'Mend what it names; the service goes on trying, also after a restart of the machine.',
+  },
+  SERVICE_NOT_INSTALLED: { http: 404, grpc: 5, remedy: 'Install the service first.' },
+  SERVICE_START_FAILED: { http: 500, grpc: 9, remedy: 'See what the journal of the unit says.' },
+  SERVICE_UNSUPPORTED: {
+    http: 409,
+    grpc: 9,
+    remedy: 'Start the component by what starts services on this machine, or by hand.',
+  },
   SOFTWARE_ARCHITECTURE: { http: 422, grpc: 9, remedy: 'Take the tarball for the architecture of the host.' },
   SOFTWARE_DAMAGED: { http: 422, grpc: 15, remedy: 'Copy the tarball again, from where it was built.' },
   SOFTWARE_EXISTS: {

@@ -16,6 +16,8 @@ export interface HostLayout {
   readonly journal: string;
   /** Public keys (`*.pub`) whose software this host takes. */
   readonly releaseKeys: string;
+  /** The tree of a Debian package, which then owns the version of the host. */
+  readonly packaged: string;
   /** The command on everybody's path. */
   readonly command: string;
   /** Where links to the units of services are. */
@@ -35,6 +37,7 @@ export function hostLayout(root = '/'): HostLayout {
     knownGood: at('opt/isthmus/known-good'),
     journal: at('opt/isthmus/upgrade.json'),
     releaseKeys: at('etc/isthmus/release-keys'),
+    packaged: at('usr/lib/isthmus'),
     command: at('usr/local/bin/isthmus'),
     units: at('etc/systemd/system'),
     dataDir: (role) => at(`var/lib/isthmus/${role}`),

@@ -1,6 +1,6 @@
 // Reads, as root, files of data folders that belong to other accounts. Such an account could put a link anywhere below
 // its folder, and have root read what only root may: every name on the way is opened without following links.
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { IsthmusError } from '../contract/errors.ts';
 import { errnoOf } from '../lib/files/disk-space.ts';
@@ -11,7 +11,21 @@ import { openOwn } from '../lib/files/private.ts';
  * it does not exist. PERMISSIONS_UNSAFE when a link, or anything but a folder or a plain file, is on the way.
  */
 export function openBelow(folder: string, names: readonly string[]): number | undefined {
-  const path = join(folder, ...names);
+  return inFolder(folder, names, (path) => {
+    const file = openOwn(path, constants.O_RDONLY);
+    if (fstatSync(file).isFile()) return file;
+    closeSync(file);
+    throw unsafe(path);
+  });
+}
+
+/** Removes the name of a file below `folder`, with the rules of `openBelow`. What does not exist passes. */
+export function removeBelow(folder: string, names: readonly string[]): void {
+  inFolder(folder, names, (path) => unlinkSync(path));
+}
+
+/** What `use` makes of the last of the names, in a folder that is open; undefined where something is missing. */
+function inFolder<Result>(folder: string, names: readonly string[], use: (path: string) => Result): Result | undefined {
   let above: number | undefined;
   try {
     above = openSync(folder, constants.O_RDONLY | constants.O_DIRECTORY);
@@ -20,14 +34,12 @@ export function openBelow(folder: string, names: readonly string[]): number | un
       closeSync(above);
       above = next;
     }
-    const file = openOwn(below(above, names.at(-1)!), constants.O_RDONLY);
-    if (fstatSync(file).isFile()) return file;
-    closeSync(file);
-    throw unsafe(path);
+    return use(below(above, names.at(-1)!));
   } catch (thrown) {
-    if (errnoOf(thrown) === 'ENOENT') return undefined;
-    if (errnoOf(thrown) === 'ENOTDIR' || errnoOf(thrown) === 'ELOOP' || thrown instanceof IsthmusError) {
-      throw unsafe(path, thrown);
+    const errno = errnoOf(thrown) ?? '';
+    if (errno === 'ENOENT') return undefined;
+    if (['ENOTDIR', 'ELOOP'].includes(errno) || thrown instanceof IsthmusError) {
+      throw unsafe(join(folder, ...names), thrown);
     }
     throw thrown;
   } finally {

@@ -1,5 +1,15 @@
 // Orders of upgrades: what a node writes is what root reads, and root reads nothing else.
-import { closeSync, linkSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { tempDir } from '../test/support/temp.ts';
@@ -8,6 +18,7 @@ import {
   openTarball,
   readConfirmation,
   readOrders,
+  removeOrder,
   upgradeFolder,
   writeConfirmation,
   writeOrder,
@@ -46,6 +57,13 @@ test('root reads what a node ordered, and opens its tarball', () => {
   const tarball = openTarball(layout, ORDER);
   expect(readFileSync(tarball, 'utf8')).toBe('tarball');
   closeSync(tarball);
+});
+
+test('an order that was carried out is gone, with its tarball', () => {
+  removeOrder(layout, ORDER);
+  removeOrder(layout, ORDER);
+  expect(readOrders(layout)).toEqual([]);
+  expect(readdirSync(folder)).toEqual([]);
 });
 
 test('no order is one without its tarball', async () => {

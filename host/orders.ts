@@ -12,7 +12,7 @@ import { syncPath } from '../lib/files/disk-space.ts';
 import { writeDurably } from '../lib/files/durable.ts';
 import { ownFolder } from '../lib/files/private.ts';
 import type { HostLayout } from './layout.ts';
-import { openBelow, readBelow } from './no-links.ts';
+import { openBelow, readBelow, removeBelow } from './no-links.ts';
 
 /** Below a data folder: the order, the confirmation and the tarball. */
 const FOLDER = 'upgrade';
@@ -98,6 +98,18 @@ export function openTarball(layout: HostLayout, { role, tarball }: UpgradeOrder)
   const file = openBelow(...inDataDir(layout, role, tarball));
   if (file !== undefined) return file;
   throw new IsthmusError('NOT_FOUND', `there is no ${join(layout.dataDir(role), FOLDER, tarball)}`);
+}
+
+/** Takes an order away that has been carried out, with its tarball. */
+export function removeOrder(layout: HostLayout, { role, tarball }: UpgradeOrder): void {
+  removeBelow(...inDataDir(layout, role, ORDER));
+  removeBelow(...inDataDir(layout, role, tarball));
+}
+
+/** Takes the orders of an upgrade away that a killed upgrader has left behind. */
+export function removeOrders(layout: HostLayout, id: string): void {
+  for (const found of readOrders(layout))
+    if ('order' in found && found.order.id === id) removeOrder(layout, found.order);
 }
 
 /** The folder above all data folders is root's; that of a role already is not. */

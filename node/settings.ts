@@ -31,6 +31,19 @@ export function settingsWithParents(dataDir: string, parents: readonly ParentCon
   return document.toString();
 }
 
+/** The text of `<dataDir>/config.yaml` with this account for scripts. CONFIG_INVALID as above. */
+export function settingsWithScriptUser(dataDir: string, scriptUser: string): string {
+  const document = settingsOf(dataDir);
+  document.set('scriptUser', scriptUser);
+  return document.toString();
+}
+
+/** The account for scripts in `<dataDir>/config.yaml`; undefined where it names none. CONFIG_INVALID as above. */
+export function scriptUserIn(dataDir: string): string | undefined {
+  const scriptUser: unknown = settingsOf(dataDir).get('scriptUser');
+  return typeof scriptUser === 'string' ? scriptUser : undefined;
+}
+
 function settingsOf(dataDir: string): Document {
   const file = join(dataDir, 'config.yaml');
   const before = parseDocument(existsSync(file) ? decodeText(readFileSync(file), file).text : '');

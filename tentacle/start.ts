@@ -23,7 +23,8 @@ import { createPackages, type Packages } from './packages/packages.ts';
 import { UsedTickets } from './packages/used-tickets.ts';
 import { Withdrawals } from './packages/withdrawals.ts';
 import { ScriptEngine } from './scripts/engine.ts';
-import { DEFAULT_PATH, INHERITED_NAMES } from './scripts/launch/script-env.ts';
+import { DEFAULT_PATH } from '../lib/programs.ts';
+import { INHERITED_NAMES } from './scripts/launch/script-env.ts';
 import { resolveScriptUser, type ScriptUser } from './scripts/launch/script-user.ts';
 import { addTentacleService, type OpenEnvelope } from './service.ts';
 

@@ -6,6 +6,7 @@ import { authorityPin } from '../../certs/authority-signature.ts';
 import { IDENTITY_SECRETS, IdentityStore, type NodeIdentity } from '../../certs/identity.ts';
 import type { Node } from '../../contract/nodes.ts';
 import { IsthmusError } from '../../contract/errors.ts';
+import { asOwnerOf } from '../../lib/files/as-owner.ts';
 import { checkDataDir } from '../../lib/files/private.ts';
 import { examples, type Cli } from '../cli.ts';
 import { renderRecord, renderTable } from '../render/table.ts';
@@ -13,8 +14,10 @@ import { daysUntil, moment } from '../render/units.ts';
 
 async function localIdentity(folder: string): Promise<NodeIdentity> {
   const dataDir = resolve(folder);
-  checkDataDir(dataDir, IDENTITY_SECRETS);
-  return (await IdentityStore.open(dataDir)).current();
+  return asOwnerOf(dataDir, async () => {
+    checkDataDir(dataDir, IDENTITY_SECRETS);
+    return (await IdentityStore.open(dataDir)).current();
+  });
 }
 
 /** Shows the certificate in a data folder; throws SERVER_CLOCK_SKEW when it is not valid at this machine's time. */

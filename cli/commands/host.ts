@@ -5,6 +5,7 @@ import { IsthmusError, isErrorCode } from '../../contract/errors.ts';
 import { hostLayout, type HostLayout } from '../../host/layout.ts';
 import type { Host } from '../../host/versions/change.ts';
 import type { Installed } from '../../host/versions/install.ts';
+import type { Change } from '../../host/versions/journal.ts';
 import type { HostVersions } from '../../host/versions/show.ts';
 import { examples, type Cli } from '../cli.ts';
 import { renderRecord } from '../render/table.ts';
@@ -45,6 +46,18 @@ export function addHostCommands(program: Command, cli: Cli): void {
     await changeVersion(cli, ownedLayout(options), run);
   });
 
+  const upgrade = group
+    .command('upgrade')
+    .description('finish what a crash cut off, and do what nodes of this host order; its unit runs this')
+    .option(...ROOT);
+  examples(upgrade, 'isthmus host upgrade').action(async (options: RootOption) => {
+    const { upgrade: run } = await import('../../host/versions/upgrade.ts');
+    await run(await hostOf(cli, ownedLayout(options), 'leave'), {
+      onEnded: (ended) => warn(cli.terminal, `isthmus: ${ended.to}: ${ended.phase}${whyOf(ended)}`),
+      onUnusable: ({ message, code }) => warn(cli.terminal, `isthmus: no order: ${message} (${code})`),
+    });
+  });
+
   const show = group
     .command('show')
     .description('the versions on this host, the trusted keys, and how the last change of the version ended')
@@ -75,21 +88,28 @@ async function trust(cli: Cli, layout: HostLayout, file: string): Promise<void> 
 
 /** Runs a change of the version, which a closed terminal does not stop; throws what made it go back. */
 async function changeVersion(cli: Cli, layout: HostLayout, change: (host: Host) => Promise<Installed>): Promise<void> {
+  process.on('SIGHUP', () => undefined);
+  const host = await hostOf(cli, layout, 'go-back');
+  const ended = await change(host);
+  if (ended.phase === 'failed' || ended.phase === 'went-back') {
+    throw new IsthmusError(isErrorCode(ended.code) ? ended.code : 'UPGRADE_START_FAILED', ended.message);
+  }
+  const hasServices = (await host.services.active()).length > 0;
+  cli.show(ended, () => [whatHappened(ended), ...(hasServices ? [] : NEXT)].join('\n'));
+}
+
+async function hostOf({ terminal }: Cli, layout: HostLayout, whenStopped: Host['whenStopped']): Promise<Host> {
   const [{ hostServices }, { WATCH_TIMES }] = await Promise.all([
     import('../../host/versions/systemd.ts'),
     import('../../host/versions/watch.ts'),
   ]);
   // What is installed is for everybody.
   process.umask(0o022);
-  process.on('SIGHUP', () => undefined);
-  const services = hostServices(layout);
-  const { signal } = cli.terminal;
-  const ended = await change({ layout, services, times: WATCH_TIMES, isConfirmed: () => true, signal });
-  if (ended.phase === 'failed' || ended.phase === 'went-back') {
-    throw new IsthmusError(isErrorCode(ended.code) ? ended.code : 'UPGRADE_START_FAILED', ended.message);
-  }
-  const hasServices = (await services.active()).length > 0;
-  cli.show(ended, () => [whatHappened(ended), ...(hasServices ? [] : NEXT)].join('\n'));
+  return { layout, services: hostServices(layout), times: WATCH_TIMES, signal: terminal.signal, whenStopped };
+}
+
+function whyOf(change: Change): string {
+  return 'code' in change ? `: ${change.message} (${change.code})` : '';
 }
 
 function whatHappened(ended: Exclude<Installed, { readonly phase: 'failed' | 'went-back' }>): string {

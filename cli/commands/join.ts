@@ -7,15 +7,28 @@ import { parseSettings } from '../../lib/config/file.ts';
 import { decodeText } from '../../lib/text/read-text.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import { JOIN_ROLES, type JoinRole } from '../../contract/join-tokens.ts';
+import type { NodeIdentity } from '../../certs/identity.ts';
+import { thisHost } from '../../host/services/service.ts';
+import { asOwnerOf } from '../../lib/files/as-owner.ts';
+import type { JoinOptions as NodeJoin } from '../../node/join/join.ts';
 import { examples, type Cli } from '../cli.ts';
 import { escapeText } from '../render/escape.ts';
 import { shellWord } from '../render/shell.ts';
 import { readSecret } from '../files.ts';
 import { say } from '../terminal.ts';
 import { collectWhole, duration } from '../values.ts';
+import {
+  addServiceOptions,
+  connectedText,
+  requireServiceOf,
+  runAsService,
+  serviceFacts,
+  type ServiceOptions,
+} from './service.ts';
 
-interface JoinOptions {
-  readonly data: string;
+interface JoinOptions extends ServiceOptions {
+  readonly data?: string;
+  readonly service?: boolean;
   readonly pin: string;
   readonly tokenFile: string;
   readonly address?: readonly string[];
@@ -23,7 +36,6 @@ interface JoinOptions {
   readonly role?: JoinRole;
   readonly site?: string;
   readonly name?: string;
-  readonly wait?: number;
 }
 
 /** One preflight check, as it is shown. */
@@ -71,12 +83,14 @@ async function join(cli: Cli, options: JoinOptions): Promise<void> {
       'give the address of the parent (--address), or the port to wait for it on (--listen)',
     );
   }
+  const service = serviceRole(options);
+  const folder = service === undefined ? options.data! : thisHost().layout.dataDir(service);
   const token = await readSecret(options.tokenFile, cli.terminal, 'the join token');
   const { joinNode } = await import('../../node/join/join.ts');
-  const dataDir = resolve(options.data);
+  const dataDir = resolve(folder);
   const { signal } = cli.terminal;
   const checks: Check[] = [];
-  const identity = await joinNode({
+  const request: NodeJoin = {
     dataDir,
     token,
     pin: options.pin,
@@ -94,7 +108,8 @@ async function join(cli: Cli, options: JoinOptions): Promise<void> {
       checks.push(check);
       showCheck(cli, check);
     },
-  }).catch((thrown: unknown) => {
+  };
+  const identity = await asOwnerOf(dataDir, () => joinNode(request)).catch((thrown: unknown) => {
     if (signal.aborted) {
       const words = 'stopped before it had joined; nothing was changed here, and the token can still be used';
       throw new IsthmusError('CANCELLED', words, { cause: thrown });
@@ -104,17 +119,39 @@ async function join(cli: Cli, options: JoinOptions): Promise<void> {
     throw error;
   });
   const { node, role, site, meshId } = identity;
+  if (service !== undefined) {
+    if (!cli.json) say(cli.terminal, inMesh(identity));
+    const { scriptUser, scriptsMayChangeSystem } = options;
+    const running = await runAsService(cli, service, { scriptUser, scriptsMayChangeSystem });
+    const facts = { node, role, site, meshId, dataDir, checks, service: serviceFacts(running) };
+    cli.show(facts, () => connectedText(running));
+    return;
+  }
   const isolated = role !== 'tentacle' || (await hasScriptUser(dataDir));
   if (!isolated) {
     checks.push(SCRIPTS_CHECK);
     showCheck(cli, SCRIPTS_CHECK);
   }
   cli.show({ node, role, site, meshId, dataDir, checks }, () =>
-    [
-      `${role} ${node} is in mesh ${meshId} (site ${site ?? '-'})`,
-      `Next:  isthmus ${role} start --data ${shellWord(options.data)}`,
-    ].join('\n'),
+    [inMesh(identity), `Next:  isthmus ${role} start --data ${shellWord(folder)}`].join('\n'),
   );
+}
+
+function inMesh({ role, node, meshId, site }: NodeIdentity): string {
+  return `${role} ${node} is in mesh ${meshId} (site ${site ?? '-'})`;
+}
+
+/** The role that is to run as a service, once it is known that it can; undefined where none is to. */
+function serviceRole({ service = false, data, role, ...options }: JoinOptions): JoinRole | undefined {
+  if (!service) {
+    if (data === undefined) throw new IsthmusError('USAGE', 'give the data folder (--data), or --service with --role');
+    return undefined;
+  }
+  if (data !== undefined)
+    throw new IsthmusError('USAGE', 'the data of a service are in /var/lib/isthmus: leave out --data');
+  if (role === undefined) throw new IsthmusError('USAGE', 'a service is that of a role: add --role');
+  requireServiceOf(role, options);
+  return role;
 }
 
 /** Adds `join`. */
@@ -122,7 +159,8 @@ export function addJoinCommand(program: Command, cli: Cli): void {
   const command = program
     .command('join')
     .description('join this machine to a mesh; checks name, connection, pin, clock and every hop first')
-    .requiredOption('--data <folder>', "the new node's data folder")
+    .option('--data <folder>', "the new node's data folder")
+    .option('--service', 'run it as a service of this machine, with its data in /var/lib/isthmus/ROLE; needs --role')
     .requiredOption('--pin <fingerprint>', "SHA-256 of the authority's certificate, as `token create` prints it")
     .requiredOption('--token-file <file>', 'the file with the join token, - for standard input')
     .option(
@@ -135,9 +173,11 @@ export function addJoinCommand(program: Command, cli: Cli): void {
     .option('--site <id>', 'reject a token for another site')
     .option('--name <id>', 'the node id to request, when the token names none')
     .option('--wait <time>', 'how long to wait for the parent to dial (default 1h)', duration);
+  addServiceOptions(command);
   examples(
     command,
     'isthmus join --data /var/lib/isthmus/relay --address isthmus.example:8444 --pin 3f…9a --token-file token.txt',
+    'isthmus join --service --role relay --address isthmus.example:8444 --pin 3f…9a --token-file token.txt',
     'isthmus join --data /var/lib/isthmus/relay --listen [::]:8444 --pin 3f…9a --token-file - < token.txt',
     'isthmus join --data /var/lib/isthmus/tentacle --address eu-a.example:8444 --address eu-b.example:8444 \\\n' +
       '    --pin 3f…9a --token-file token.txt',

@@ -2,6 +2,7 @@
 import { resolve } from 'node:path';
 import { Option, type Command } from 'commander';
 import { API_ROLES, type ApiKey, type ApiRole, type CreatedApiKey, type NewApiKey } from '../../contract/api-keys.ts';
+import { asOwnerOf } from '../../lib/files/as-owner.ts';
 import { examples, type Cli } from '../cli.ts';
 import { path, type ApiClient, type Reply } from '../client/client.ts';
 import { renderTable } from '../render/table.ts';
@@ -60,7 +61,7 @@ function createAtServer(client: ApiClient): CreateKey {
 function createInFolder(dataDir: string): CreateKey {
   return async (key) => {
     const { createLocalKey } = await import('../../server/operations/local-requests.ts');
-    return createLocalKey(dataDir, key);
+    return asOwnerOf(dataDir, () => createLocalKey(dataDir, key));
   };
 }
 

@@ -13,6 +13,7 @@ import { envVariable } from '../../lib/config/env.ts';
 import { resolveConfig } from '../../lib/config/resolve.ts';
 import { listsOf, settingsOf } from '../../lib/config/schema.ts';
 import { IsthmusError } from '../../contract/errors.ts';
+import type { NodeRole } from '../../contract/nodes.ts';
 import { unusable } from '../../lib/files/folder.ts';
 import { decodeText } from '../../lib/text/read-text.ts';
 import type { Running } from '../../lib/component.ts';
@@ -34,7 +35,7 @@ type Sources = Parameters<typeof resolveConfig>[1];
 
 /** A component that can be started. Only the chosen one is loaded, after its settings are resolved. */
 interface Component {
-  readonly name: string;
+  readonly name: NodeRole;
   readonly what: string;
   readonly schema: TObject;
   run(dataDir: string, sources: Sources, log: Logger): Promise<Running<unknown>>;
@@ -43,7 +44,7 @@ interface Component {
 type Start<Config> = (config: Config, deps: { log: Logger }) => Promise<Running<unknown>>;
 
 function component<Schema extends TObject>(
-  name: string,
+  name: NodeRole,
   what: string,
   schema: Schema,
   load: () => Promise<Start<Static<Schema> & { dataDir: string }>>,
@@ -95,8 +96,8 @@ interface StartOptions {
   readonly [setting: string]: unknown;
 }
 
-/** Throws when the folder holds no such node, or this account cannot use it; else the settings would be blamed. */
-async function requireNode(dataDir: string, { name }: Component): Promise<void> {
+/** Throws when the folder holds no node of the role, or this account cannot use it; else the settings would be blamed. */
+export async function requireNode(dataDir: string, name: NodeRole): Promise<void> {
   try {
     await readdir(dataDir);
     await access(dataDir, constants.W_OK | constants.X_OK);
@@ -159,7 +160,7 @@ async function runComponent(cli: Cli, each: Component, options: StartOptions): P
       return [setting.path, typeof word === 'string' ? word : undefined];
     }),
   );
-  await requireNode(dataDir, each);
+  await requireNode(dataDir, each.name);
   const log = createLogger({
     component: each.name,
     level: options.logLevel ?? wordOfEnv('ISTHMUS_LOG_LEVEL', LOG_LEVELS) ?? 'info',

@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import { IsthmusError } from '../../contract/errors.ts';
 import { NODE_ROLES } from '../../contract/nodes.ts';
 import type { HostLayout } from '../layout.ts';
+import { readConfirmation, removeOrders } from '../orders.ts';
 import { readJournal, writeJournal, type Change, type ChangeIn, type ServiceBefore } from './journal.ts';
 import { linkCommand, setLink } from './links.ts';
 import type { HostServices } from './services.ts';
@@ -15,10 +16,10 @@ export interface Host {
   readonly layout: HostLayout;
   readonly services: HostServices;
   readonly times: WatchTimes;
-  /** Whether the node that ordered the change has confirmed it. */
-  readonly isConfirmed: (change: Change) => boolean;
   /** Ends the wait for a version that is not confirmed yet. */
   readonly signal: AbortSignal;
+  /** What that means: the old version, or the change goes on with the next run. */
+  readonly whenStopped: 'go-back' | 'leave';
 }
 
 /** How a change has ended. */
@@ -31,14 +32,20 @@ const BACK_WITHIN_MS = 60_000;
 
 /** Brings a change that a crash has cut off to its end. Undefined where there was none; the links are whole then. */
 export async function resume(host: Host): Promise<Ended | undefined> {
-  const { layout } = host;
-  await removeIncomplete(layout);
-  const change = readJournal(layout);
-  switch (change?.phase) {
+  await removeIncomplete(host.layout);
+  const change = readJournal(host.layout);
+  if (change === undefined) return undefined;
+  const ended = await finish(host, change);
+  // An order that was cut off before anything had changed is carried out anew.
+  if (change.phase !== 'unpacking') removeOrders(host.layout, change.id);
+  return ended;
+}
+
+async function finish(host: Host, change: Change): Promise<Ended | undefined> {
+  switch (change.phase) {
     case 'confirmed':
       await settle(host, change);
       return undefined;
-    case undefined:
     case 'went-back':
     case 'failed':
       return undefined;
@@ -114,12 +121,21 @@ async function confirm(host: Host, change: ChangeIn<'awaiting-confirmation'>): P
     version: change.to,
     withinMs: change.confirmWithinS * 1000,
     times: host.times,
-    isConfirmed: () => host.isConfirmed(change),
+    isConfirmed: () => isConfirmed(host.layout, change),
     signal: host.signal,
   });
+  if (failure?.code === 'CANCELLED' && host.whenStopped === 'leave')
+    throw new IsthmusError(failure.code, failure.message);
   if (failure !== undefined) return goingBack(host, change, failure);
   const { services: _before, resumed: _times, ...subject } = change;
   return record(host, { ...subject, phase: 'confirmed' });
+}
+
+/** A change by hand needs no word but that of its services; one through the mesh is confirmed by its node. */
+function isConfirmed(layout: HostLayout, { why, role, id, to }: Change): boolean {
+  if (why !== 'upgrade' || role === undefined) return true;
+  const confirmation = readConfirmation(layout, role);
+  return confirmation?.id === id && confirmation.version === to;
 }
 
 /** Written down before it is done: from here on nothing tries the new version again. */

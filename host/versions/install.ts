@@ -1,14 +1,12 @@
 // Changes of a host's version by hand: installing the version of a tree, and going back to the one before.
 import { chmod, mkdir } from 'node:fs/promises';
 import { IsthmusError } from '../../contract/errors.ts';
-import { newId } from '../../lib/ids.ts';
 import type { HostLayout } from '../layout.ts';
-import { readStatus } from '../status.ts';
-import { fail, record, resume, run, type Ended, type Host } from './change.ts';
-import type { ChangeIn, ServiceBefore } from './journal.ts';
+import { begin, checkSchema, rejectPackaged, switching } from './begin.ts';
+import { fail, resume, run, type Ended, type Host } from './change.ts';
 import { checkCommand, linkCommand, linkedVersion } from './links.ts';
 import { withVersionsLocked } from './lock.ts';
-import { checkArchitecture, readSoftware, verifyFiles, type Software } from './software.ts';
+import { checkArchitecture, readSoftware, verifyFiles } from './software.ts';
 import { stageTree, versionFolder } from './staging.ts';
 
 /** How long the services have to be as well as before. */
@@ -24,7 +22,7 @@ export type Installed = Ended | { readonly phase: 'unchanged'; readonly to: stri
 /**
  * Makes the version in `tree` the current one and keeps it when the services of the host are as well with it as before.
  * Errors that leave everything as it was: SOFTWARE_DAMAGED, SOFTWARE_ARCHITECTURE, SOFTWARE_EXISTS, SCHEMA_NEWER,
- * DISK_FULL, UPGRADE_BUSY, FILE_UNUSABLE for another command of the same name.
+ * DISK_FULL, UPGRADE_BUSY, UPGRADE_UNSUPPORTED, FILE_UNUSABLE for another command of the same name.
  */
 export async function install(
   host: Host,
@@ -34,6 +32,7 @@ export async function install(
   const { layout } = host;
   const software = await readSoftware(tree);
   checkArchitecture(software);
+  if (tree !== layout.packaged) rejectPackaged(layout);
   await checkCommand(layout);
   await makeVersionsFolder(layout);
   return withVersionsLocked(layout, {}, async () => {
@@ -75,36 +74,6 @@ export async function goBack(host: Host): Promise<Ended> {
       await switching(host, begin(host, { why: 'go-back', from, to, confirmWithinS: CONFIRM_WITHIN_S })),
     );
   });
-}
-
-/** SCHEMA_NEWER when the server of this host has a database that the software does not know. */
-export function checkSchema(layout: HostLayout, { version, schema }: Software): void {
-  const has = readStatus(layout.dataDir('server'))?.schema;
-  if (has === undefined || has <= schema) return;
-  throw new IsthmusError(
-    'SCHEMA_NEWER',
-    `the database of the server has migration ${has}, which ${version} does not know`,
-  );
-}
-
-/** Begins a change: from here on its end is in the journal. */
-export function begin(
-  host: Host,
-  change: Omit<ChangeIn<'unpacking'>, 'id' | 'at' | 'phase'> & { readonly id?: string },
-): ChangeIn<'unpacking'> {
-  return record(host, { id: newId(), at: 0, ...change, phase: 'unpacking' });
-}
-
-/** The version is in its folder: what runs now is noted, and from here on the change goes on after a crash. */
-export async function switching(host: Host, change: ChangeIn<'unpacking'>): Promise<ChangeIn<'switching'>> {
-  const roles = await host.services.active();
-  const services: ServiceBefore[] = await Promise.all(
-    roles.map(async (role) => {
-      const { pid, status } = await host.services.state(role);
-      return { role, connected: status?.state === 'connected' && status.pid === pid };
-    }),
-  );
-  return record(host, { ...change, phase: 'switching', services, resumed: 0 });
 }
 
 /** Everybody may use the software, whatever the umask. */

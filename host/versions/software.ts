@@ -18,7 +18,7 @@ const Software = Type.Object({
   node: Type.String(),
   /** The last migration of a server's database that it knows. */
   schema: Type.String(),
-  commit: Type.String(),
+  commit: Type.Union([Type.String(), Type.Null()]),
 });
 
 /** The list of the files of a version, with their SHA-256, as `sha256sum` writes it. */

@@ -4,6 +4,7 @@ import { createReadStream, existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { IsthmusError } from '../../contract/errors.ts';
+import { unpackArchive } from '../../lib/archives/archive.ts';
 import { FolderWriter } from '../../lib/archives/folder-writer.ts';
 import { translateDiskFull } from '../../lib/files/disk-space.ts';
 import { syncFolder } from '../../lib/files/durable.ts';
@@ -14,6 +15,9 @@ import { checkArchitecture, listedFiles, readSoftware, SUMS_FILE, verifyFiles, t
 const INCOMPLETE = /^\.(?:incoming|removed|current|previous|known-good|upgrade\.json)[-.]/;
 /** Left free, so that the change itself, and what else is on the disk, can go on. */
 const RESERVE_BYTES = 32 * 1024 ** 2;
+/** A tarball unpacks to less: it has one Node.js and the code. */
+const UNPACKED_LIMITS = { maxEntries: 20_000, maxBytes: 1024 ** 3, reserveBytes: RESERVE_BYTES };
+
 /** The folder of a version. */
 export function versionFolder({ versions }: HostLayout, version: string): string {
   return join(versions, version);
@@ -25,6 +29,14 @@ export function versionFolder({ versions }: HostLayout, version: string): string
  */
 export async function stageTree(layout: HostLayout, tree: string): Promise<Software> {
   return stage(layout, (incoming) => copyTree(tree, incoming));
+}
+
+/** As `stageTree`, of a tarball whose digest has been verified, with the one folder `name` in it. */
+export async function stageTarball(layout: HostLayout, file: string, name: string): Promise<Software> {
+  return stage(layout, async (incoming) => {
+    await unpackArchive({ path: file, format: 'tar.gz', into: incoming, limits: UNPACKED_LIMITS });
+    return join(incoming, name);
+  });
 }
 
 /** Removes what earlier changes left half done. */

@@ -41,8 +41,6 @@ const MENDED = {
 } as const;
 
 type Forbidden = keyof typeof MENDED;
-/** Whose the files must be, or root's. */
-type Owner = Pick<OwnAccount, 'uid' | 'name'>;
 
 export interface DataDirCheck {
   /**
@@ -50,8 +48,6 @@ export interface DataDirCheck {
    * they do not name belongs to scripts and packages.
    */
   readonly deeper?: readonly string[] | undefined;
-  /** Root may look after a folder that is all another account's. */
-  readonly rootHelps?: boolean;
 }
 
 /**
@@ -79,15 +75,9 @@ function checkAbove(folder: string): void {
   checkAbove(above);
 }
 
-function checkFolder(
-  folder: string,
-  secrets: ReadonlySet<string>,
-  { deeper = [], rootHelps = false }: DataDirCheck,
-): void {
-  const itself = lstatSync(folder);
-  const self = ownAccount();
-  const owner = rootHelps && self.uid === 0 ? { uid: itself.uid, name: String(itself.uid) } : self;
-  checkOwn(folder, itself, WRITE_BY_OTHERS, owner);
+function checkFolder(folder: string, secrets: ReadonlySet<string>, { deeper = [] }: DataDirCheck): void {
+  const owner = ownAccount();
+  checkOwn(folder, lstatSync(folder), WRITE_BY_OTHERS, owner);
   const check = (path: string, stats: Stats): void => {
     checkOwn(path, stats, secrets.has(path) && !stats.isDirectory() ? ALL_BY_OTHERS : WRITE_BY_OTHERS, owner);
   };
@@ -101,7 +91,7 @@ function checkFolder(
 }
 
 /** Nothing there is written in place, so it may have several names, as a package has during a backup. */
-function checkDeeper(path: string, owner: Owner): void {
+function checkDeeper(path: string, owner: OwnAccount): void {
   const found = unlessGone(() => lstatSync(path));
   if (found === undefined) return;
   if (found.isSymbolicLink()) throw isLink(path);
@@ -121,13 +111,13 @@ function checkEntry(path: string, check: (path: string, stats: Stats) => void): 
   }
 }
 
-function checkSettings(path: string, owner: Owner): void {
+function checkSettings(path: string, owner: OwnAccount): void {
   // Through a link; the link itself is in a folder that only its owner changes.
   const file = unlessGone(() => lstatSync(realpathSync(path)));
   if (file !== undefined) checkAccess(path, file, WRITE_BY_OTHERS, owner);
 }
 
-function checkOwn(path: string, stats: Stats, forbidden: Forbidden, owner?: Owner): void {
+function checkOwn(path: string, stats: Stats, forbidden: Forbidden, owner?: OwnAccount): void {
   checkKind(path, stats);
   checkAccess(path, stats, forbidden, owner);
 }
@@ -167,7 +157,7 @@ function isLink(path: string): IsthmusError {
   return unsafe(`${path} is a symbolic link`);
 }
 
-function checkAccess(path: string, { uid, mode }: Stats, forbidden: Forbidden, owner: Owner = ownAccount()): void {
+function checkAccess(path: string, { uid, mode }: Stats, forbidden: Forbidden, owner: OwnAccount = ownAccount()): void {
   if (uid !== owner.uid && uid !== 0) {
     const action = { code: 'SET_OWNER', arguments: { path, owner: owner.name } } as const;
     throw unsafe(`${path} belongs to another user (${uid}), not to ${owner.name}`, action);

@@ -9,6 +9,7 @@ import { pipeline } from 'node:stream/promises';
 import { create, extract } from 'tar';
 import { parseDocument } from 'yaml';
 import { resolveConfig } from '../../lib/config/resolve.ts';
+import { asOwnerOf } from '../../lib/files/as-owner.ts';
 import { lockDataDir, LOCK_FILES } from '../../lib/files/data-lock.ts';
 import { syncFolder } from '../../lib/files/durable.ts';
 import { IsthmusError } from '../../contract/errors.ts';
@@ -53,7 +54,10 @@ interface Manifest {
   readonly files: Readonly<Record<string, { readonly sha256: string; readonly sizeBytes: number }>>;
 }
 
-/** Writes a backup (0600); never overwrites a file. A running server copies its database itself. */
+/**
+ * Writes a backup (0600); never overwrites a file. A running server copies its database itself. Root reads the data
+ * folder as the account that owns it.
+ */
 export async function backup({ dataDir, file, passphraseFile, env }: BackupOptions): Promise<void> {
   const passphrase = await readPassphrase(passphraseFile);
   if (existsSync(file)) {
@@ -61,12 +65,31 @@ export async function backup({ dataDir, file, passphraseFile, env }: BackupOptio
       remedy: 'Give the backup another name; no file is overwritten.',
     });
   }
+  const partial = `${file}.${randomBytes(6).toString('hex')}.partial`;
+  const target = await open(partial, 'wx', 0o600);
+  try {
+    const write = (archive: AsyncIterable<Buffer>) =>
+      pipeline(Readable.from(archive), encryptStream(passphrase), target.createWriteStream({ flush: true }));
+    await asOwnerOf(dataDir, () => pack(dataDir, env, write));
+    await rename(partial, file);
+    syncFolder(dirname(file));
+  } finally {
+    await target.close();
+    await rm(partial, { force: true });
+  }
+}
+
+/** Has the archive of a backup written, while the files that it is made of are there. */
+async function pack(
+  dataDir: string,
+  env: BackupOptions['env'],
+  write: (archive: AsyncIterable<Buffer>) => Promise<void>,
+): Promise<void> {
   checkServerFolder(dataDir);
   const id = randomBytes(6).toString('hex');
   // In the data folder: only there can blobs be hard-linked and the server write its copy.
   const staging = join(dataDir, `backup-${id}`);
   const copy = `backup-${id}.db`;
-  const partial = `${file}.${id}.partial`;
   await clearBackups(dataDir);
   mkdirSync(staging, { mode: 0o700 });
   const lock = lockDataDir(staging);
@@ -84,13 +107,8 @@ export async function backup({ dataDir, file, passphraseFile, env }: BackupOptio
       files: await digests(staging, files),
     };
     await writeFile(join(staging, MANIFEST), JSON.stringify(manifest), { mode: 0o600 });
-    const archive = create({ cwd: staging, portable: true }, [MANIFEST, ...files]);
-    const target = createWriteStream(partial, { mode: 0o600, flags: 'wx', flush: true });
-    await pipeline(Readable.from(archive), encryptStream(passphrase), target);
-    await rename(partial, file);
-    syncFolder(dirname(file));
+    await write(create({ cwd: staging, portable: true }, [MANIFEST, ...files]));
   } finally {
-    await rm(partial, { force: true });
     await rm(join(dataDir, copy), { force: true });
     await rm(staging, { recursive: true, force: true });
     lock.unlock();

@@ -51,7 +51,7 @@ async function perform<Result>(dataDir: string, work: (requests: AdminRequests) 
       cause,
     });
   });
-  checkServerFolder(dataDir, { rootHelps: true });
+  checkServerFolder(dataDir);
   let lock;
   try {
     lock = lockDataDir(dataDir);

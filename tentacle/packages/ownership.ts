@@ -3,7 +3,7 @@
 import { chmod, lchown, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path/posix';
 import { IsthmusError } from '../../contract/errors.ts';
-import { findGroup, findUser } from '../accounts.ts';
+import { findGroup, findUser } from '../../lib/accounts.ts';
 import { withReadable } from './readable.ts';
 
 /** The owner of unpacked files when scripts run as another user. */

@@ -16,7 +16,7 @@ import { DAY_MS } from '../../lib/time.ts';
 import type { ScriptPayload__Output } from '../../proto/gen/isthmus/tentacle/v1/ScriptPayload.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { LogSource } from '../logs/stream.ts';
-import { DEFAULT_PATH } from './launch/script-env.ts';
+import { DEFAULT_PATH } from '../../lib/programs.ts';
 import { EpochFence } from './epoch-fence.ts';
 import { interpreterCommand } from './launch/interpreters.ts';
 import { IsolationQueue } from './run/isolation.ts';

@@ -240,7 +240,9 @@ it.each(others)("a %s's folder is checked by `%s`, too, before anything changes 
 it.skipIf(lacks('root'))("root makes a key in a server's folder that is all another account's", async () => {
   const data = await dataFolder('server');
   const command = ['key', 'create', '--data', data, '--name', 'me', '--role', 'admin'];
-  execFileSync('chown', ['-R', '12345', data]);
+  execFileSync('chown', ['-R', '12345:12345', data]);
+  // That account can reach its folder.
+  await chmod(dirname(data), 0o711);
   expect((await isthmus(command)).code).toBe(0);
   await chown(join(data, 'master.key'), 54_321, 0);
   await expectUnsafe('server', data, join(data, 'master.key'), command);

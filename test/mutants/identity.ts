@@ -52,7 +52,7 @@ export const identityMutants: Mutants = {
   },
   'operations-unchecked': {
     file: 'server/operations/local-requests.ts',
-    find: 'checkServerFolder(dataDir, { rootHelps: true });',
+    find: 'checkServerFolder(dataDir);',
     replace: '',
     red: {
       file: 'test/cli/permissions.test.ts',

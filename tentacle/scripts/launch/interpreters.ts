@@ -3,7 +3,7 @@ import { accessSync, constants, existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { LRUCache } from 'lru-cache';
 import { IsthmusError } from '../../../contract/errors.ts';
-import { DEFAULT_PATH } from './script-env.ts';
+import { DEFAULT_PATH } from '../../../lib/programs.ts';
 
 interface Interpreter {
   /** Its programs, the first that is in the agent's PATH. */

@@ -2,11 +2,10 @@
 // of the agent's env, and no name that would make an interpreter load foreign code.
 import { changesPrograms } from '../../../lib/config/forbidden-env.ts';
 import { IsthmusError } from '../../../contract/errors.ts';
+import { DEFAULT_PATH } from '../../../lib/programs.ts';
 
 /** The only variables that a script inherits from the agent. */
 export const INHERITED_NAMES = ['PATH', 'LANG', 'LC_ALL', 'LC_CTYPE', 'TZ'] as const;
-
-export const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 const VARIABLE_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 

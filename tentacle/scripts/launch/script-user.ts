@@ -1,15 +1,11 @@
 // Resolves the user that scripts run as. With `--script-user` the operating system protects the agent's keys and other
 // workspaces from a script; without it nothing does, and the tentacle warns of that.
-import { execFile } from 'node:child_process';
-import { promisify } from 'node:util';
 import { IsthmusError } from '../../../contract/errors.ts';
 import { ownAccount } from '../../../lib/own-account.ts';
-import { findUser } from '../../accounts.ts';
+import { findUser } from '../../../lib/accounts.ts';
 import { letThrough } from '../../data-folder.ts';
-import { DEFAULT_PATH } from './script-env.ts';
+import { DEFAULT_PATH, runProgram } from '../../../lib/programs.ts';
 import { findProgram } from './interpreters.ts';
-
-const run = promisify(execFile);
 
 export interface ScriptUser {
   readonly name: string;
@@ -51,7 +47,7 @@ export async function grantScriptUserAccess(user: ScriptUser, dataDir: string, w
   await letThrough(dataDir);
   const [program, ...options] = user.become;
   try {
-    await run(program!, [...options, '/bin/sh', '-c', 'cd "$0"', workspaces], { env: { PATH: DEFAULT_PATH } });
+    await runProgram(program!, ...options, '/bin/sh', '-c', 'cd "$0"', workspaces);
   } catch (error) {
     throw new IsthmusError('SCRIPT_USER_NO_ACCESS', `${user.name} cannot reach ${workspaces}`, {
       field: 'scriptUser',

@@ -22,8 +22,8 @@ export function testHost(root: string, changed: Partial<Host> = {}): TestHost {
     layout,
     services: new FakeServices(layout),
     times: TIMES,
-    isConfirmed: () => true,
     signal: new AbortController().signal,
+    whenStopped: 'go-back',
     ...changed,
     tree: (...given) => makeTree(join(root, `tree-${given[0]}`), ...given),
   } as TestHost;

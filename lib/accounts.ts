@@ -1,10 +1,6 @@
 // Looks up users and groups of the machine by name.
-import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
-import { promisify } from 'node:util';
-import { DEFAULT_PATH } from './scripts/launch/script-env.ts';
-
-const run = promisify(execFile);
+import { runProgram } from './programs.ts';
 
 export interface Account {
   readonly uid: number;
@@ -28,10 +24,7 @@ export async function findGroup(name: string): Promise<number | undefined> {
 /** Asks getent where it exists (it also knows directory services), else reads the file. */
 async function entryOf(database: 'passwd' | 'group', name: string): Promise<readonly string[] | undefined> {
   if (!/^[A-Za-z_][A-Za-z0-9_.-]*$/.test(name)) return undefined;
-  const lines = await run('getent', [database, name], { env: { PATH: DEFAULT_PATH } }).then(
-    ({ stdout }) => stdout,
-    () => readFile(`/etc/${database}`, 'utf8'),
-  );
+  const lines = await runProgram('getent', database, name).catch(() => readFile(`/etc/${database}`, 'utf8'));
   return lines
     .split('\n')
     .map((line) => line.split(':'))

@@ -1,0 +1,180 @@
+// `isthmus service …`: components as services of this machine, under systemd.
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { Option, type Command } from 'commander';
+import { IsthmusError } from '../../contract/errors.ts';
+import { NODE_ROLES, type NodeRole } from '../../contract/nodes.ts';
+import { SCRIPT_ACCOUNT } from '../../host/services/accounts.ts';
+import { installService, requireInstallable } from '../../host/services/install.ts';
+import { requireServices } from '../../host/services/requirements.ts';
+import { isConnected, serviceOf, thisHost, type Service } from '../../host/services/service.ts';
+import { uninstallService } from '../../host/services/uninstall.ts';
+import { installedRoles, unitOf } from '../../host/services/units.ts';
+import { asOwnerOf } from '../../lib/files/as-owner.ts';
+import { permissionsOf, writeDurably } from '../../lib/files/durable.ts';
+import { scriptUserIn, settingsWithScriptUser } from '../../node/settings.ts';
+import { examples, type Cli } from '../cli.ts';
+import { renderTable } from '../render/table.ts';
+import { moment } from '../render/units.ts';
+import { confirm } from '../terminal.ts';
+import { duration } from '../values.ts';
+import { requireNode } from './start.ts';
+
+const WAIT_S = 60;
+
+/** What `service install` and `join --service` take of a service. */
+export interface ServiceOptions {
+  readonly scriptUser?: string | undefined;
+  readonly scriptsMayChangeSystem?: boolean | undefined;
+  readonly wait?: number;
+}
+
+interface RoleOptions {
+  readonly role: NodeRole;
+}
+
+/** Throws what would keep a service from being installed, before anything is changed. */
+export function requireServiceOf(role: NodeRole, { scriptUser, scriptsMayChangeSystem }: ServiceOptions): void {
+  if (role !== 'tentacle' && (scriptUser !== undefined || scriptsMayChangeSystem !== undefined)) {
+    throw new IsthmusError('USAGE', `a ${role} runs no scripts`);
+  }
+  requireInstallable(thisHost(), role);
+}
+
+/** Installs the service of a role whose data folder is ready; resolves once it is connected. */
+export async function runAsService(cli: Cli, role: NodeRole, options: ServiceOptions): Promise<Service> {
+  requireServiceOf(role, options);
+  const host = thisHost();
+  const dataDir = host.layout.dataDir(role);
+  await asOwnerOf(dataDir, () => requireNode(dataDir, role));
+  const { scriptsMayChangeSystem, wait = WAIT_S } = options;
+  const scripts = role === 'tentacle' ? setScriptUser(dataDir, options.scriptUser) : undefined;
+  return installService(host, {
+    ...{ role, scriptsMayChangeSystem, scriptUser: scripts?.user, isChanged: scripts?.isChanged ?? false },
+    ...{ waitMs: wait * 1000, signal: cli.terminal.signal },
+  });
+}
+
+export function connectedText({ unit, status }: Service): string {
+  return `${unit} runs ${status?.version}, and is connected\nIts log:  journalctl -u ${unit}`;
+}
+
+/** Writes the account for scripts into the settings: the one that is given, else what they name, else one of its own. */
+function setScriptUser(dataDir: string, given?: string): { readonly user: string; readonly isChanged: boolean } {
+  const before = scriptUserIn(dataDir);
+  const user = given ?? before ?? SCRIPT_ACCOUNT;
+  if (user === before) return { user, isChanged: false };
+  const file = join(dataDir, 'config.yaml');
+  writeDurably(file, settingsWithScriptUser(dataDir, user), permissionsOf(file));
+  return { user, isChanged: true };
+}
+
+/** What is said of a service, for programs. */
+export function serviceFacts({ role, unit, active, status }: Service): object {
+  const { version = null, state = null, since = null, code = null, detail = null } = status ?? {};
+  return { role, unit, active, version, state, since, code, detail };
+}
+
+async function showServices(cli: Cli, given: NodeRole | undefined): Promise<void> {
+  const host = thisHost();
+  requireServices(host.systemd);
+  const installed = installedRoles(host.layout);
+  if (given !== undefined && !installed.includes(given)) throw notInstalled(given);
+  const roles = given === undefined ? installed : [given];
+  const services = await Promise.all(roles.map((role) => serviceOf(host, role)));
+  const rows = services.map(({ role, active, crashes, status }) => [
+    role,
+    active,
+    status?.version,
+    status?.state,
+    moment(status?.since),
+    crashes === 0 ? undefined : crashes,
+    status?.code === undefined ? undefined : `${status.detail ?? ''} (${status.code})`,
+  ]);
+  cli.show(services.map(serviceFacts), () =>
+    services.length === 0
+      ? 'no service of Isthmus is installed here'
+      : renderTable(['role', 'unit', 'version', 'state', 'since', 'restarts', 'why'], rows),
+  );
+  const wrong = services.filter((service) => !isConnected(service)).map(({ unit }) => unit);
+  if (wrong.length === 0) return;
+  throw new IsthmusError('CHECK_FAILED', `not connected: ${wrong.join(', ')}`, {
+    remedy: `Its log says more: \`journalctl -u ${wrong[0]}\`.`,
+  });
+}
+
+function notInstalled(role: NodeRole): IsthmusError {
+  return new IsthmusError('SERVICE_NOT_INSTALLED', `there is no service ${unitOf(role)} of Isthmus on this machine`);
+}
+
+async function uninstall(cli: Cli, options: RoleOptions & { deleteData?: boolean; yes?: boolean }): Promise<void> {
+  const { role, deleteData = false, yes } = options;
+  const host = thisHost();
+  requireServices(host.systemd);
+  const dataDir = host.layout.dataDir(role);
+  if (!installedRoles(host.layout).includes(role) && !(deleteData && existsSync(dataDir))) throw notInstalled(role);
+  if (deleteData) {
+    const lost = role === 'server' ? ', and with it the mesh' : '';
+    await confirm(cli.terminal, `Delete ${dataDir}${lost}?`, yes);
+  }
+  await uninstallService(host, role, { deletesData: deleteData });
+  cli.show({ role, unit: unitOf(role), dataDeleted: deleteData }, () =>
+    deleteData
+      ? `${unitOf(role)} is removed, and ${dataDir}`
+      : `${unitOf(role)} is removed; its data stay in ${dataDir}`,
+  );
+}
+
+/** Adds the options of a service that is installed. */
+export function addServiceOptions(command: Command): Command {
+  return command
+    .option(
+      '--script-user <account>',
+      `of a tentacle: the account of its scripts (default: its own, ${SCRIPT_ACCOUNT})`,
+    )
+    .option('--scripts-may-change-system', 'of a tentacle: let its scripts use sudo and write to /usr and /etc')
+    .option('--no-scripts-may-change-system', 'of a tentacle: deny that again');
+}
+
+/** Adds `service`. */
+export function addServiceCommands(program: Command, cli: Cli): void {
+  const group = program
+    .command('service')
+    .description('components as services of this machine, under systemd; as root');
+  examples(group, 'isthmus service install --role server', 'isthmus service status');
+  const role = (): Option => new Option('--role <role>', 'the component').choices(NODE_ROLES);
+
+  const install = group
+    .command('install')
+    .description('run a component that was initialised, joined or restored in /var/lib/isthmus/ROLE, also after a boot')
+    .addOption(role().makeOptionMandatory());
+  addServiceOptions(install).option('--wait <time>', 'how long to wait until it is connected (default 1m)', duration);
+  examples(
+    install,
+    'isthmus service install --role server',
+    'isthmus service install --role tentacle --script-user deploy',
+  ).action(async ({ role, ...options }: RoleOptions & ServiceOptions) => {
+    const service = await runAsService(cli, role, options);
+    cli.show(serviceFacts(service), () => connectedText(service));
+  });
+
+  const remove = group
+    .command('uninstall')
+    .description('stop the service of a component and remove it; its data stay')
+    .addOption(role().makeOptionMandatory())
+    .option('--delete-data', 'delete its data folder, too, and kill what still runs of it')
+    .option('--yes', 'do not ask');
+  examples(
+    remove,
+    'isthmus service uninstall --role relay',
+    'isthmus service uninstall --role tentacle --delete-data --yes',
+  ).action((options: RoleOptions & { deleteData?: boolean; yes?: boolean }) => uninstall(cli, options));
+
+  const status = group
+    .command('status')
+    .description('whether the services run and are connected; exit code 1 when one is not')
+    .addOption(role());
+  examples(status, 'isthmus service status', 'isthmus service status --role relay -o json').action(
+    (options: Partial<RoleOptions>) => showServices(cli, options.role),
+  );
+}

@@ -1,0 +1,32 @@
+// The accounts of this host's services: members of no other group, and nobody logs in to them.
+import { findUser, type Account } from '../../lib/accounts.ts';
+import { IsthmusError } from '../../contract/errors.ts';
+import { runProgram, type RunProgram } from '../../lib/programs.ts';
+
+/** Runs the server, relay and mirror. */
+export const SERVICE_ACCOUNT = 'isthmus';
+/** Runs the scripts of a tentacle, unless another is named. */
+export const SCRIPT_ACCOUNT = 'isthmus-scripts';
+
+const CREATED = ['--system', '--user-group', '--no-create-home', '--home-dir', '/nonexistent'];
+
+/** The account of this name, created where it is missing. SERVICE_UNSUPPORTED where that cannot be done. */
+export async function ensureAccount(name: string, run: RunProgram = runProgram): Promise<Account> {
+  const found = await findUser(name);
+  if (found !== undefined) return found;
+  try {
+    await run('useradd', ...CREATED, '--shell', '/usr/sbin/nologin', name);
+  } catch (cause) {
+    throw noAccount(name, cause);
+  }
+  const created = await findUser(name);
+  if (created === undefined) throw noAccount(name);
+  return created;
+}
+
+function noAccount(name: string, cause?: unknown): IsthmusError {
+  return new IsthmusError('SERVICE_UNSUPPORTED', `the account ${name} cannot be created by useradd`, {
+    remedy: `Create the system account ${name} in the way of this machine, then try again.`,
+    cause,
+  });
+}

@@ -1,0 +1,37 @@
+// A service of this host, as systemd and its component tell of it.
+import type { NodeRole } from '../../contract/nodes.ts';
+import { hostLayout, type HostLayout } from '../layout.ts';
+import { readStatus, type ComponentStatus } from '../status.ts';
+import { Systemd, type UnitState } from './systemd.ts';
+import { unitOf } from './units.ts';
+
+/** The machine whose services are meant. */
+export interface ServiceHost {
+  readonly layout: HostLayout;
+  readonly systemd: Systemd;
+}
+
+/** This machine. */
+export function thisHost(): ServiceHost {
+  return { layout: hostLayout(), systemd: new Systemd() };
+}
+
+export interface Service extends UnitState {
+  readonly role: NodeRole;
+  readonly unit: string;
+  /** What its present process says; undefined while none says anything. */
+  readonly status: ComponentStatus | undefined;
+}
+
+/** How a service is now; that of a unit that does not exist is inactive. */
+export async function serviceOf({ layout, systemd }: ServiceHost, role: NodeRole): Promise<Service> {
+  const unit = unitOf(role);
+  const state = await systemd.state(unit);
+  const status = readStatus(layout.dataDir(role));
+  return { role, unit, ...state, status: status?.pid === state.pid ? status : undefined };
+}
+
+/** Whether its component is connected. */
+export function isConnected({ status }: Service): boolean {
+  return status?.state === 'connected';
+}

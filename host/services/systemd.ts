@@ -1,0 +1,96 @@
+// What the services of this machine ask of systemd: to start and stop units, how they are, and what was said last.
+import { existsSync } from 'node:fs';
+import { isErrorCode, type ErrorCode } from '../../contract/errors.ts';
+import { runProgram, type RunProgram } from '../../lib/programs.ts';
+
+export interface UnitState {
+  /** `active`, `activating`, `failed` and so on, as systemd calls it. */
+  readonly active: string;
+  /** Its main process; undefined while there is none. */
+  readonly pid: number | undefined;
+  /** How often its process has ended by itself and was started again. */
+  readonly crashes: number;
+  /** Its process has ended, and will be started again or not. */
+  readonly hasEnded: boolean;
+}
+
+/** The last error that a component wrote to the journal before it ended. */
+export interface LastError {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly remedy: string | undefined;
+}
+
+const PROPERTIES = ['ActiveState', 'SubState', 'MainPID', 'NRestarts'];
+const LAST_LINES = 200;
+/** As `isthmus` reports an error, and what follows it. */
+const ERROR_LINE = /^isthmus: (.*) \(([A-Z][A-Z0-9_]+)(?: at .*)?\)$/;
+const REMEDY_LINE = /^ {2}what to do: (.*)$/;
+
+/** The service manager of this machine. Rejects as `execFile` does where a command fails. */
+export class Systemd {
+  readonly #run: RunProgram;
+
+  constructor(run: RunProgram = runProgram) {
+    this.#run = run;
+  }
+
+  /** Whether this machine was booted with systemd (sd_booted(3)). */
+  isRunning(): boolean {
+    return existsSync('/run/systemd/system');
+  }
+
+  /** Has the units read again, after one or what it links to has changed. */
+  async reload(): Promise<void> {
+    await this.#run('systemctl', 'daemon-reload');
+  }
+
+  async start(unit: string): Promise<void> {
+    await this.#run('systemctl', 'start', unit);
+  }
+
+  async restart(unit: string): Promise<void> {
+    await this.#run('systemctl', 'restart', unit);
+  }
+
+  /** Resolves when its process has ended. A unit that does not run, or does not exist, is stopped already. */
+  async stop(unit: string): Promise<void> {
+    const { active } = await this.state(unit);
+    if (active !== 'inactive') await this.#run('systemctl', 'stop', unit);
+  }
+
+  /** Kills every process of a unit, also those that its stop leaves. */
+  async killAll(unit: string): Promise<void> {
+    await this.#run('systemctl', 'kill', '--kill-who=all', '--signal=SIGKILL', unit).catch(() => '');
+  }
+
+  async state(unit: string): Promise<UnitState> {
+    const shown = await this.#run('systemctl', 'show', `--property=${PROPERTIES.join(',')}`, unit);
+    const values = new Map(shown.split('\n').map((line) => splitAt(line, '=')));
+    const pid = Number(values.get('MainPID') ?? 0);
+    const active = values.get('ActiveState') ?? 'inactive';
+    return {
+      active,
+      pid: pid === 0 ? undefined : pid,
+      crashes: Number(values.get('NRestarts') ?? 0),
+      hasEnded: active === 'failed' || values.get('SubState') === 'auto-restart',
+    };
+  }
+
+  /** What the component of a unit said last, since `sinceMs`. Undefined where the journal does not say. */
+  async lastError(unit: string, sinceMs: number): Promise<LastError | undefined> {
+    const since = `--since=@${Math.floor(sinceMs / 1000)}`;
+    const words = ['--no-pager', '--output=cat', `--lines=${LAST_LINES}`, since, `--unit=${unit}`];
+    const lines = (await this.#run('journalctl', ...words).catch(() => '')).split('\n');
+    const at = lines.findLastIndex((line) => ERROR_LINE.test(line));
+    const [, message, code] = ERROR_LINE.exec(lines[at] ?? '') ?? [];
+    if (message === undefined || code === undefined || !isErrorCode(code)) return undefined;
+    const remedy = lines.slice(at + 1).map((line) => REMEDY_LINE.exec(line)?.[1]);
+    return { code, message, remedy: remedy.find((each) => each !== undefined) };
+  }
+}
+
+function splitAt(line: string, separator: string): [string, string] {
+  const [name = '', ...rest] = line.split(separator);
+  return [name, rest.join(separator)];
+}
