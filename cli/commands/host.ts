@@ -1,7 +1,8 @@
 // `isthmus host …`: the versions of the software on this host. install.sh and the upgrader's unit run most of it.
-import { resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { IsthmusError, isErrorCode } from '../../contract/errors.ts';
+import { requireRoot } from '../../host/services/requirements.ts';
 import { hostLayout, type HostLayout } from '../../host/layout.ts';
 import type { Host } from '../../host/versions/change.ts';
 import type { Installed } from '../../host/versions/install.ts';
@@ -10,7 +11,7 @@ import type { HostVersions } from '../../host/versions/show.ts';
 import { examples, type Cli } from '../cli.ts';
 import { renderRecord } from '../render/table.ts';
 import { moment } from '../render/units.ts';
-import { warn } from '../terminal.ts';
+import { confirm, warn } from '../terminal.ts';
 
 interface RootOption {
   readonly root: string;
@@ -46,6 +47,29 @@ export function addHostCommands(program: Command, cli: Cli): void {
     await changeVersion(cli, ownedLayout(options), run);
   });
 
+  const uninstall = group
+    .command('uninstall')
+    .description('stop all services of this host and remove the software; install.sh --uninstall runs this')
+    .option('--delete-data', 'also delete the data of the services, the trusted keys and the accounts')
+    .option('--yes', 'do not ask')
+    .option(...ROOT);
+  examples(uninstall, 'isthmus host uninstall').action(
+    async (options: RootOption & { readonly deleteData?: boolean; readonly yes?: boolean }) => {
+      const { uninstall: run } = await import('../../host/versions/uninstall.ts');
+      const layout = ownedLayout(options);
+      const data = dirname(layout.dataDir('server'));
+      const deletesData = options.deleteData === true;
+      const what = deletesData ? `all services of this host with their data in ${data}` : 'all services of this host';
+      await confirm(cli.terminal, `Uninstall Isthmus, ${what}?`, options.yes);
+      await run(layout, { deletesData });
+      cli.show({ deletedData: deletesData }, () =>
+        deletesData
+          ? 'Isthmus is uninstalled, and its data deleted'
+          : `Isthmus is uninstalled; its data are in ${data}`,
+      );
+    },
+  );
+
   const upgrade = group
     .command('upgrade')
     .description('finish what a crash cut off, and do what nodes of this host order; its unit runs this')
@@ -72,11 +96,7 @@ export function addHostCommands(program: Command, cli: Cli): void {
 /** The layout of a host that this process may change. */
 function ownedLayout({ root }: RootOption): HostLayout {
   const layout = hostLayout(root);
-  if (layout.root === '/' && process.geteuid?.() !== 0) {
-    throw new IsthmusError('FORBIDDEN', 'only root may change the software of this host', {
-      remedy: 'Run it as root.',
-    });
-  }
+  if (layout.root === '/') requireRoot();
   return layout;
 }
 

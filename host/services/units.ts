@@ -50,9 +50,13 @@ function namesOf(unit: string): string[] {
   return [unit, join(AT_BOOT, unit)];
 }
 
-/** As the links of a host say it, whose root may be a folder of this one. */
-function fileOf({ root, current }: HostLayout, name: string): string {
-  return join('/', relative(root, current), 'systemd', name);
+/**
+ * As the links of a host say it, whose root may be a folder of this one. The upgrader is the last version's that was
+ * found working: a version that does not work cannot keep the host from going back.
+ */
+function fileOf({ root, current, knownGood }: HostLayout, name: string): string {
+  const version = UPGRADER_UNITS.includes(name) ? knownGood : current;
+  return join('/', relative(root, version), 'systemd', name);
 }
 
 function linkTo(link: string, file: string): boolean {

@@ -37,16 +37,16 @@ export async function install(
   await makeVersionsFolder(layout);
   return withVersionsLocked(layout, {}, async () => {
     await resume(host);
-    checkSchema(layout, software);
     const from = (await linkedVersion(layout.current)) ?? null;
+    const stage = () => stageTree(layout, tree, (staged) => checkSchema(layout, staged));
     if (from === software.version) {
-      await stageTree(layout, tree);
+      await stage();
       await linkCommand(layout);
       return { phase: 'unchanged', to: from };
     }
     const change = begin(host, { why: 'install', from, to: software.version, confirmWithinS });
     try {
-      await stageTree(layout, tree);
+      await stage();
     } catch (thrown) {
       fail(host, change, IsthmusError.from(thrown, 'FILE_UNUSABLE'));
       throw thrown;

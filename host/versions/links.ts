@@ -45,6 +45,11 @@ export async function checkCommand(layout: HostLayout): Promise<void> {
   });
 }
 
+/** Takes the command away, where it is ours. */
+export async function unlinkCommand(layout: HostLayout): Promise<void> {
+  if ((await targetOf(layout.command)) === commandTarget(layout)) await rm(layout.command);
+}
+
 function commandTarget({ command, current }: HostLayout): string {
   return join(relative(dirname(command), current), 'bin/isthmus');
 }

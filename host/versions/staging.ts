@@ -18,25 +18,29 @@ const RESERVE_BYTES = 32 * 1024 ** 2;
 /** A tarball unpacks to less: it has one Node.js and the code. */
 const UNPACKED_LIMITS = { maxEntries: 20_000, maxBytes: 1024 ** 3, reserveBytes: RESERVE_BYTES };
 
+/** Throws unless a version may be one of this host. */
+type Admit = (software: Software) => void;
+
 /** The folder of a version. */
 export function versionFolder({ versions }: HostLayout, version: string): string {
   return join(versions, version);
 }
 
 /**
- * Copies the version in `tree` into its folder, unless it is there. SOFTWARE_DAMAGED, SOFTWARE_ARCHITECTURE,
- * SOFTWARE_EXISTS when the folder has other content, DISK_FULL; then nothing is left of it.
+ * Copies the version in `tree` into its folder, unless it is there or `admit` throws. SOFTWARE_DAMAGED,
+ * SOFTWARE_ARCHITECTURE, SOFTWARE_EXISTS when the folder has other content, DISK_FULL; then nothing is left of it.
  */
-export async function stageTree(layout: HostLayout, tree: string): Promise<Software> {
-  return stage(layout, (incoming) => copyTree(tree, incoming));
+export async function stageTree(layout: HostLayout, tree: string, admit: Admit): Promise<void> {
+  await stage(layout, (incoming) => copyTree(tree, incoming), admit);
 }
 
 /** As `stageTree`, of a tarball whose digest has been verified, with the one folder `name` in it. */
-export async function stageTarball(layout: HostLayout, file: string, name: string): Promise<Software> {
-  return stage(layout, async (incoming) => {
+export async function stageTarball(layout: HostLayout, file: string, name: string, admit: Admit): Promise<void> {
+  const unpack = async (incoming: string): Promise<string> => {
     await unpackArchive({ path: file, format: 'tar.gz', into: incoming, limits: UNPACKED_LIMITS });
     return join(incoming, name);
-  });
+  };
+  await stage(layout, unpack, admit);
 }
 
 /** Removes what earlier changes left half done. */
@@ -55,13 +59,14 @@ export async function removeVersion(layout: HostLayout, version: string): Promis
 }
 
 /** `fill` puts the version somewhere in the folder that it is given, which it creates, and answers where. */
-async function stage(layout: HostLayout, fill: (incoming: string) => Promise<string>): Promise<Software> {
+async function stage(layout: HostLayout, fill: (incoming: string) => Promise<string>, admit: Admit): Promise<void> {
   const incoming = join(layout.versions, '.incoming-version');
   try {
     const filled = await fill(incoming);
     await verifyFiles(filled);
     const software = await readSoftware(filled);
     checkArchitecture(software);
+    admit(software);
     const folder = versionFolder(layout, software.version);
     if (existsSync(folder)) {
       await checkSame(filled, folder);
@@ -69,7 +74,6 @@ async function stage(layout: HostLayout, fill: (incoming: string) => Promise<str
       await rename(filled, folder);
       syncFolder(layout.versions);
     }
-    return software;
   } catch (thrown) {
     throw translateDiskFull(thrown, `another version in ${layout.versions}`);
   } finally {

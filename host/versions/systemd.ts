@@ -1,22 +1,11 @@
 // The services of a host as systemd runs them, for the change of its version.
-import { execFile } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { promisify } from 'node:util';
-import { IsthmusError } from '../../contract/errors.ts';
 import { NODE_ROLES, type NodeRole } from '../../contract/nodes.ts';
+import { IsthmusError } from '../../contract/errors.ts';
 import type { HostLayout } from '../layout.ts';
+import { Systemd } from '../services/systemd.ts';
+import { unitOf } from '../services/units.ts';
 import { readStatus } from '../status.ts';
 import type { HostServices } from './services.ts';
-
-const unitOf = (role: NodeRole): string => `isthmus-${role}.service`;
-
-/** What a command of this software says at its end when it fails: `isthmus: <message> (<CODE>)`. */
-const LAST_WORDS = /^isthmus: (.*) \(([A-Z][A-Z0-9_]+)(?: at [^)]*)?\)$/;
-
-/** The services of a host: those of systemd, and none where it does not run, as in an image. */
-export function hostServices(layout: HostLayout): HostServices {
-  return layout.root === '/' && existsSync('/run/systemd/system') ? systemdServices(layout) : NO_SERVICES;
-}
 
 const NO_SERVICES: HostServices = {
   active: () => Promise.resolve([]),
@@ -27,54 +16,37 @@ const NO_SERVICES: HostServices = {
   lastError: () => Promise.resolve(undefined),
 };
 
-function systemdServices(layout: HostLayout): HostServices {
+/** The services of a host; it has none where systemd does not run it, as an image. */
+export function hostServices(layout: HostLayout, systemd = new Systemd()): HostServices {
+  return layout.root === '/' && systemd.isRunning() ? systemdServices(layout, systemd) : NO_SERVICES;
+}
+
+function systemdServices(layout: HostLayout, systemd: Systemd): HostServices {
+  const startedAtMs = new Map<NodeRole, number>();
+  const begunAtMs = Date.now();
   return {
     async active() {
-      const states = await Promise.all(NODE_ROLES.map((role) => properties(role, 'ActiveState')));
-      return NODE_ROLES.filter((_role, index) => !['inactive', 'failed'].includes(states[index]!['ActiveState'] ?? ''));
+      const states = await Promise.all(NODE_ROLES.map((role) => systemd.state(unitOf(role))));
+      return NODE_ROLES.filter((_role, index) => !['inactive', 'failed'].includes(states[index]!.active));
     },
-    reload: () => systemctl('daemon-reload').then(() => undefined),
-    restart: (role) => systemctl('restart', unitOf(role)).then(() => undefined),
-    stop: (role) => systemctl('stop', unitOf(role)).then(() => undefined),
+    reload: () => systemd.reload(),
+    async restart(role) {
+      startedAtMs.set(role, Date.now());
+      await systemd.restart(unitOf(role)).catch((cause: unknown) => {
+        throw new IsthmusError('UPGRADE_START_FAILED', whatItSaid(cause), { cause });
+      });
+    },
+    stop: (role) => systemd.stop(unitOf(role)),
     async state(role) {
-      const found = await properties(role, 'MainPID', 'NRestarts', 'ActiveState');
-      const pid = Number(found['MainPID'] ?? 0);
-      return {
-        pid: pid === 0 ? undefined : pid,
-        crashes: Number(found['NRestarts'] ?? 0),
-        hasFailed: found['ActiveState'] === 'failed',
-        status: readStatus(layout.dataDir(role)),
-      };
+      const { pid, crashes, active } = await systemd.state(unitOf(role));
+      return { pid, crashes, hasFailed: active === 'failed', status: readStatus(layout.dataDir(role)) };
     },
-    async lastError(role) {
-      const { InvocationID: id = '' } = await properties(role, 'InvocationID');
-      const { stdout } = await exec('journalctl', [
-        ...['--no-pager', '--output=cat', '--lines=100'],
-        ...(id === '' ? [`--unit=${unitOf(role)}`] : [`_SYSTEMD_INVOCATION_ID=${id}`]),
-      ]);
-      const [, message, code] =
-        LAST_WORDS.exec(stdout.split('\n').findLast((line) => LAST_WORDS.test(line)) ?? '') ?? [];
-      return message === undefined || code === undefined ? undefined : { message, code };
-    },
+    lastError: (role) => systemd.lastError(unitOf(role), startedAtMs.get(role) ?? begunAtMs),
   };
 }
 
-const exec = promisify(execFile);
-
-/** UPGRADE_START_FAILED with what systemd says. */
-async function systemctl(...words: readonly string[]): Promise<string> {
-  try {
-    return (await exec('systemctl', words)).stdout;
-  } catch (cause) {
-    const { stderr = '', message } = cause as Error & { readonly stderr?: string };
-    const [first = message] = stderr.split('\n').filter((line) => line !== '');
-    throw new IsthmusError('UPGRADE_START_FAILED', first, { cause });
-  }
-}
-
-async function properties(role: NodeRole, ...names: readonly string[]): Promise<Readonly<Record<string, string>>> {
-  const text = await systemctl('show', unitOf(role), `--property=${names.join(',')}`);
-  return Object.fromEntries(
-    text.split('\n').map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]),
-  );
+/** The first line of what a program wrote to standard error. */
+function whatItSaid(thrown: unknown): string {
+  const { stderr = '', message = String(thrown) } = thrown as Partial<Error & { readonly stderr: string }>;
+  return stderr.split('\n').find((line) => line !== '') ?? message;
 }

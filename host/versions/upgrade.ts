@@ -80,11 +80,12 @@ async function stageOrder(layout: HostLayout, order: UpgradeOrder, from: string 
   const copy = join(layout.versions, '.incoming-tarball');
   try {
     await copyTarball(layout, order, { copy, sha256 });
-    const software = await stageTarball(layout, copy, tarball.replace(/\.tar\.gz$/, ''));
-    if (software.version !== version) {
-      throw new IsthmusError('SOFTWARE_DAMAGED', `${tarball} has ${software.version} in it`);
-    }
-    checkSchema(layout, software);
+    await stageTarball(layout, copy, tarball.replace(/\.tar\.gz$/, ''), (software) => {
+      if (software.version !== version) {
+        throw new IsthmusError('SOFTWARE_DAMAGED', `${tarball} has ${software.version} in it`);
+      }
+      checkSchema(layout, software);
+    });
   } finally {
     await rm(copy, { force: true });
   }

@@ -1,7 +1,17 @@
 // install.sh as an operator runs it, on trees of hand-made versions.
 import { execFile } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
-import { chmodSync, copyFileSync, existsSync, mkdirSync, readlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { beforeEach, describe, expect, test } from 'vitest';
@@ -73,6 +83,44 @@ test('trusts a key, and shows its fingerprint', async () => {
   expect(installed.stderr).toContain(fingerprint);
   expect(existsSync(join(root, 'etc/isthmus/release-keys', `${fingerprint}.pub`))).toBe(true);
 });
+
+describe('uninstalling', () => {
+  beforeEach(async () => {
+    await installSh(tree('1.0.0'));
+    mkdirSync(join(root, 'var/lib/isthmus/relay'), { recursive: true });
+    mkdirSync(join(root, 'etc/systemd/system'), { recursive: true });
+    const unit = 'etc/systemd/system/isthmus-relay.service';
+    symlinkSync('/opt/isthmus/current/systemd/isthmus-relay.service', join(root, unit));
+  });
+  const installed = ['opt/isthmus', 'usr/local/bin/isthmus', 'etc/systemd/system/isthmus-relay.service'];
+  const left = (names: readonly string[]): string[] => names.filter((name) => isThere(join(root, name)));
+
+  test('asks, and does nothing where nobody can answer', async () => {
+    const { exitCode, stderr } = await installSh(join(root, 'opt/isthmus/current'), '--uninstall');
+    expect(exitCode).toBe(2);
+    expect(stderr).toContain('CONFIRMATION_NEEDED');
+    expect(left(installed)).toEqual(installed);
+  });
+
+  test('leaves the data, and is done again without harm', async () => {
+    const again = tree('1.1.0');
+    expect(await installSh(join(root, 'opt/isthmus/current'), '--uninstall', '--yes')).toMatchObject({ exitCode: 0 });
+    expect(left([...installed, 'var/lib/isthmus/relay'])).toEqual(['var/lib/isthmus/relay']);
+    expect(await installSh(again, '--uninstall', '--yes')).toMatchObject({ exitCode: 0 });
+  });
+
+  test('deletes the data when it is told to, and no command that is not ours', async () => {
+    rmSync(join(root, 'usr/local/bin/isthmus'));
+    writeFileSync(join(root, 'usr/local/bin/isthmus'), 'another');
+    const words = ['--uninstall', '--delete-data', '--yes'];
+    expect(await installSh(join(root, 'opt/isthmus/current'), ...words)).toMatchObject({ exitCode: 0 });
+    expect(left([...installed, 'var/lib/isthmus', 'etc/isthmus'])).toEqual(['usr/local/bin/isthmus']);
+  });
+});
+
+function isThere(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+}
 
 describe('says what is wrong, and installs nothing, when', () => {
   test('a file of the tree is damaged', async () => {

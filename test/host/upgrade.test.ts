@@ -1,0 +1,197 @@
+// The upgrader: what it installs of what nodes order, and what becomes of an order that it must not carry out.
+import { generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { create } from 'tar';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { signSums } from '../../certs/release-keys.ts';
+import { readOrders, upgradeFolder, writeConfirmation, writeOrder, type UpgradeOrder } from '../../host/orders.ts';
+import { install } from '../../host/versions/install.ts';
+import { readJournal } from '../../host/versions/journal.ts';
+import { showHost } from '../../host/versions/show.ts';
+import { trustKey } from '../../host/versions/trust.ts';
+import { upgrade } from '../../host/versions/upgrade.ts';
+import { newId } from '../../lib/ids.ts';
+import { tempDir } from '../support/temp.ts';
+import { makeTree, sha256 } from './support/software.ts';
+import { testHost, type TestHost } from './support/test-host.ts';
+
+const OTHER_ARCHITECTURE = process.arch === 'x64' ? 'arm64' : 'x64';
+const { privateKey, publicKey } = generateKeyPairSync('ed25519');
+let host: TestHost;
+let folder: string;
+
+beforeEach(async () => {
+  folder = await tempDir();
+  host = testHost(folder, { whenStopped: 'leave' });
+  await install(host, host.tree('1.0.0'));
+  host.services.begin('relay');
+  mkdirSync(host.layout.dataDir('relay'), { recursive: true });
+  const key = join(folder, 'isthmus-release.pub');
+  writeFileSync(key, publicKey.export({ type: 'spki', format: 'pem' }));
+  await trustKey(host.layout, key);
+});
+
+interface OrderOptions {
+  readonly version?: string;
+  /** Of what is in the tarball, where that is another one. */
+  readonly packed?: string;
+  readonly architecture?: string;
+  readonly signer?: KeyObject;
+  readonly confirmWithinS?: number;
+  readonly damage?: (tarball: string) => void;
+}
+
+/** Has the relay order a version, as it would after having fetched it. */
+async function order(options: OrderOptions = {}): Promise<UpgradeOrder> {
+  const { version = '1.1.0', packed = version, architecture = process.arch, signer = privateKey, damage } = options;
+  const name = `isthmus-${version}-linux-${architecture}`;
+  makeTree(join(folder, 'packing', name), packed, { architecture });
+  const tarball = join(upgradeFolder(host.layout.dataDir('relay')), `${name}.tar.gz`);
+  await create({ gzip: true, file: tarball, cwd: join(folder, 'packing') }, [name]);
+  const sums = `${sha256(readFileSync(tarball))}  ${name}.tar.gz\n`;
+  damage?.(tarball);
+  const made: UpgradeOrder = {
+    id: newId(),
+    role: 'relay',
+    version,
+    tarball: `${name}.tar.gz`,
+    sums,
+    signature: signSums(sums, signer).toString('base64'),
+    confirmWithinS: options.confirmWithinS ?? 60,
+  };
+  await writeOrder(host.layout.dataDir('relay'), made);
+  return made;
+}
+
+async function run(): Promise<void> {
+  await upgrade(host, {
+    onEnded: () => undefined,
+    onUnusable: (error) => {
+      throw error;
+    },
+  });
+}
+
+const current = async (): Promise<string | null> => (await showHost(host.layout)).current;
+
+describe('an order', () => {
+  test('is carried out once its node has confirmed it, and gone then', async () => {
+    const { id } = await order();
+    writeConfirmation(host.layout.dataDir('relay'), { id, version: '1.1.0' });
+    await run();
+    expect(readJournal(host.layout)).toMatchObject({ phase: 'confirmed', id, why: 'upgrade', role: 'relay' });
+    expect(await showHost(host.layout)).toMatchObject({ current: '1.1.0', knownGood: '1.1.0', previous: '1.0.0' });
+    expect(host.services.running).toEqual({ relay: '1.1.0' });
+    expect(readOrders(host.layout)).toEqual([]);
+    expect(readdirSync(upgradeFolder(host.layout.dataDir('relay')))).toEqual(['confirmed.json']);
+  });
+
+  test('that nobody confirms is taken back, though its services run', async () => {
+    const { id } = await order({ confirmWithinS: 1 });
+    writeConfirmation(host.layout.dataDir('relay'), { id, version: '1.0.0' });
+    await run();
+    expect(readJournal(host.layout)).toMatchObject({ phase: 'went-back', id, code: 'UPGRADE_NOT_CONFIRMED' });
+    expect(await showHost(host.layout)).toMatchObject({ current: '1.0.0', knownGood: '1.0.0', previous: null });
+    expect(host.services.running).toEqual({ relay: '1.0.0' });
+  });
+
+  test('that another one’s confirmation names is not confirmed', async () => {
+    await order({ confirmWithinS: 1 });
+    writeConfirmation(host.layout.dataDir('relay'), { id: newId(), version: '1.1.0' });
+    await run();
+    expect(readJournal(host.layout)).toMatchObject({ phase: 'went-back', code: 'UPGRADE_NOT_CONFIRMED' });
+  });
+
+  test('that is stopped while it waits goes on with the next run', async () => {
+    const stop = new AbortController();
+    const { id } = await order();
+    const stopped = upgrade(
+      { ...host, signal: stop.signal },
+      { onEnded: () => undefined, onUnusable: () => undefined },
+    );
+    stop.abort();
+    await expect(stopped).rejects.toMatchObject({ code: 'CANCELLED' });
+    expect(readJournal(host.layout)).toMatchObject({ phase: 'awaiting-confirmation', id });
+    expect((await showHost(host.layout)).knownGood).toBe('1.0.0');
+    writeConfirmation(host.layout.dataDir('relay'), { id, version: '1.1.0' });
+    await run();
+    expect(readJournal(host.layout)).toMatchObject({ phase: 'confirmed', id });
+  });
+
+  test('that is stopped again and again is taken back', async () => {
+    const stopped = { ...host, signal: AbortSignal.abort() };
+    await order();
+    const once = () => upgrade(stopped, { onEnded: () => undefined, onUnusable: () => undefined });
+    for (let count = 0; count < 3; count += 1) await expect(once()).rejects.toMatchObject({ code: 'CANCELLED' });
+    await once();
+    expect(readJournal(host.layout)).toMatchObject({ phase: 'went-back', code: 'UPGRADE_NOT_CONFIRMED' });
+    expect(await current()).toBe('1.0.0');
+  });
+});
+
+describe('is not installed, and the journal says why:', () => {
+  const other = generateKeyPairSync('ed25519').privateKey;
+  const append = (tarball: string): void => writeFileSync(tarball, 'more', { flag: 'a' });
+
+  test.each<[what: string, code: string, options: OrderOptions]>([
+    ['what a key signed that is not trusted', 'SOFTWARE_SIGNATURE_WRONG', { signer: other }],
+    ['what changed after it was signed', 'SOFTWARE_DAMAGED', { damage: append }],
+    ['a version that is not higher', 'UPGRADE_DOWNGRADE', { version: '1.0.0' }],
+    ['a lower version', 'UPGRADE_DOWNGRADE', { version: '0.9.0' }],
+    ['a lower version in the tarball of a higher one', 'SOFTWARE_DAMAGED', { packed: '0.9.0' }],
+    ['one for another architecture', 'SOFTWARE_ARCHITECTURE', { architecture: OTHER_ARCHITECTURE }],
+  ])('%s', async (_what, code, options) => {
+    const { id } = await order(options);
+    await run();
+    expect(readJournal(host.layout)).toMatchObject({ phase: 'failed', id, code });
+    await expectUnchanged();
+  });
+
+  test('anything, where no key is trusted', async () => {
+    const [key] = readdirSync(host.layout.releaseKeys);
+    await order();
+    rmSync(join(host.layout.releaseKeys, key!));
+    await run();
+    expect(readJournal(host.layout)).toMatchObject({ phase: 'failed', code: 'SOFTWARE_KEYS_MISSING' });
+    await expectUnchanged();
+  });
+
+  test('what is not signed for this name', async () => {
+    const made = await order();
+    const sums = made.sums.replace('1.1.0', '1.2.0');
+    const signature = signSums(sums, privateKey).toString('base64');
+    await writeOrder(host.layout.dataDir('relay'), { ...made, sums, signature });
+    await run();
+    expect(readJournal(host.layout)).toMatchObject({ phase: 'failed', code: 'SOFTWARE_NOT_LISTED' });
+    await expectUnchanged();
+  });
+
+  test('anything, where a Debian package has the software', async () => {
+    makeTree(host.layout.packaged, '1.0.0');
+    await order();
+    await run();
+    expect(readJournal(host.layout)).toMatchObject({ phase: 'failed', code: 'UPGRADE_UNSUPPORTED' });
+    await expectUnchanged();
+    await expect(install(host, host.tree('1.1.0'))).rejects.toMatchObject({ code: 'UPGRADE_UNSUPPORTED' });
+  });
+
+  async function expectUnchanged(): Promise<void> {
+    expect(await showHost(host.layout)).toMatchObject({ versions: ['1.0.0'], current: '1.0.0', knownGood: '1.0.0' });
+    expect(host.services.calls).toEqual([]);
+    expect(readOrders(host.layout)).toEqual([]);
+    expect(existsSync(join(host.layout.versions, '.incoming-tarball'))).toBe(false);
+  }
+});
+
+test('an order that was carried out by a run that was killed is not carried out again', async () => {
+  const made = await order();
+  writeConfirmation(host.layout.dataDir('relay'), { id: made.id, version: '1.1.0' });
+  await run();
+  await order({ version: '1.1.0' }).then((again) =>
+    writeOrder(host.layout.dataDir('relay'), { ...again, id: made.id }),
+  );
+  await run();
+  expect(readJournal(host.layout)).toMatchObject({ phase: 'confirmed', id: made.id });
+  expect(readOrders(host.layout)).toEqual([]);
+});
