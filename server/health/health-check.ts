@@ -48,7 +48,7 @@ export async function checkHealth(
 async function tryRoute(tentacles: Tentacles, machine: string, route: DispatchRoute, signal: AbortSignal) {
   const routes = () => Promise.resolve([route]);
   try {
-    return await tryRoutes({ tentacles, machine, routes, signals: [signal] }, async (client) => {
+    return await tryRoutes({ clients: tentacles, node: machine, routes, signals: [signal] }, async (client) => {
       // Timed from here: the round trips that open a tunnel would distort the clock skew.
       const sentAtMs = Date.now();
       const report = await client.unary<HealthReport__Output>((c, o, done) => c.checkHealth({}, o, done), {

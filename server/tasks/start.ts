@@ -6,7 +6,8 @@ import { createTaskEngine, type EngineTunables } from './engine.ts';
 import { createCompletionReporter, type CompletionReporterTunables } from './execution/completion-reporter.ts';
 import type { SignEnvelope } from './execution/envelopes.ts';
 import { TICKET_DEFAULTS, type TicketDeps, type TicketTunables } from './execution/machine-run.ts';
-import { createTentacles, type Dial, type OnSilent, type TentacleTunables } from './execution/tentacles.ts';
+import type { ClientTunables, Dial, OnSilent } from './execution/service-clients.ts';
+import { createTentacles } from './execution/tentacles.ts';
 import type { TaskKindRegistry } from './kinds.ts';
 import { logQuotaOf } from './logs/log-quota.ts';
 import type { RoutesOf } from './routes.ts';
@@ -26,7 +27,7 @@ interface TasksOptions {
   readonly logQuotaBytes?: number | undefined;
   /** How long a cancel waits for a machine that does not respond. */
   readonly cancelTimeoutS?: number | undefined;
-  readonly tunables?: Partial<EngineTunables & TicketTunables & TentacleTunables & CompletionReporterTunables>;
+  readonly tunables?: Partial<EngineTunables & TicketTunables & ClientTunables & CompletionReporterTunables>;
 }
 
 export interface Tasks {

@@ -1,13 +1,14 @@
-// Calls one machine with failover: tries its routes in order, round after round, until a call is answered or the
+// Calls one node with failover: tries its routes in order, round after round, until a call is answered or the
 // caller's time is up. A call may be repeated after it was sent, because it names the same ticket, and the tentacle
 // answers a repeat with the ticket's present state.
+import type { Client } from '@grpc/grpc-js';
 import { backoffMs } from '../../../lib/async/backoff.ts';
 import { IsthmusError, type ErrorCode } from '../../../contract/errors.ts';
 import type { GrpcClient } from '../../../lib/grpc/client.ts';
 import { pause, unlessAborted } from '../../../lib/async/waiting.ts';
 import type { TentacleClient } from '../../../proto/gen/isthmus/tentacle/v1/Tentacle.ts';
 import type { DispatchRoute } from '../../store/inventory/routes.ts';
-import { NotConnected, type Tentacles } from './tentacles.ts';
+import { NotConnected, type ServiceClients } from './service-clients.ts';
 
 export interface ReachTunables {
   /** The first wait; each next one may be twice as long. Jitter keeps a site's machines from retrying in step. */
@@ -16,19 +17,23 @@ export interface ReachTunables {
   readonly retryCapMs: number;
 }
 
-export type TentacleCall<Result> = (client: GrpcClient<TentacleClient>) => Promise<Result>;
+export type NodeCall<Result, C extends Client> = (client: GrpcClient<C>) => Promise<Result>;
+export type TentacleCall<Result> = NodeCall<Result, TentacleClient>;
 
-export interface ReachOptions extends ReachTunables {
-  readonly tentacles: Tentacles;
-  readonly machine: string;
+interface RoundOptions<C extends Client> {
+  readonly clients: ServiceClients<C>;
+  readonly node: string;
   /** Read before every round, so that a corrected route helps a waiting task, and a revocation ends it. */
   readonly routes: () => Promise<readonly DispatchRoute[]>;
   /** No further round begins once one of these has aborted. */
   readonly signals: readonly AbortSignal[];
+  /** Answers of the node that are worth another round, too. */
+  readonly isTransient?: ((error: IsthmusError) => boolean) | undefined;
+}
+
+export interface ReachOptions extends RoundOptions<TentacleClient>, ReachTunables {
   /** Once it has aborted, the current round is the last; one round is always tried. */
   readonly reachabilityTimeout?: AbortSignal | undefined;
-  /** Answers of the tentacle that are worth another round, too. */
-  readonly isTransient?: ((error: IsthmusError) => boolean) | undefined;
   /** Called for each failed round whose reason differs from the one before. */
   readonly onFailing?: (error: IsthmusError) => Promise<void>;
 }
@@ -69,7 +74,7 @@ export function isConnectionFailure(error: IsthmusError): boolean {
   return TRANSIENT.has(error.code) || (error.code === 'INTERNAL' && error.cause !== undefined);
 }
 
-/** Calls the machine. Throws every error that the tentacle itself answers. */
+/** Calls the tentacle. Throws every error that it answers itself. */
 export async function reach<Result>(options: ReachOptions, call: TentacleCall<Result>): Promise<Reached<Result>> {
   const { signals, reachabilityTimeout, onFailing, retryBaseMs: baseMs, retryCapMs: capMs } = options;
   let lastError: IsthmusError | undefined;
@@ -88,20 +93,18 @@ export async function reach<Result>(options: ReachOptions, call: TentacleCall<Re
   return { kind: 'gaveUp', lastError };
 }
 
-type RoundOptions = Pick<ReachOptions, 'tentacles' | 'machine' | 'routes' | 'signals' | 'isTransient'>;
-
 type Round<Result> =
   { readonly kind: 'answered'; readonly value: Result } | { readonly kind: 'failed'; readonly error: IsthmusError };
 
-/** Tries each route once. Throws what the tentacle itself answers: no other route would change it. */
-export async function tryRoutes<Result>(
-  { tentacles, machine, routes, signals, isTransient }: RoundOptions,
-  call: TentacleCall<Result>,
+/** Tries each route once. Throws what the node itself answers: no other route would change it. */
+export async function tryRoutes<Result, C extends Client>(
+  { clients, node, routes, signals, isTransient }: RoundOptions<C>,
+  call: NodeCall<Result, C>,
 ): Promise<Round<Result>> {
   let failed: IsthmusError | undefined;
   for (const route of await routes()) {
     if (signals.some(({ aborted }) => aborted)) {
-      failed ??= new IsthmusError('CANCELLED', 'the caller no longer waits', { hop: machine });
+      failed ??= new IsthmusError('CANCELLED', 'the caller no longer waits', { hop: node });
       break;
     }
     if (route.error !== undefined) {
@@ -109,7 +112,7 @@ export async function tryRoutes<Result>(
       continue;
     }
     try {
-      const value = await tentacles.use(machine, pathOf(route), async (client) => {
+      const value = await clients.use(node, pathOf(route), async (client) => {
         await unlessAborted(client.ready(), signals);
         return call(client);
       });
@@ -121,13 +124,13 @@ export async function tryRoutes<Result>(
       failed ??= thrown;
     }
   }
-  return { kind: 'failed', error: failed ?? unreachable(machine) };
+  return { kind: 'failed', error: failed ?? unreachable(node) };
 }
 
 function pathOf(route: DispatchRoute): readonly string[] {
   return route.kind === 'direct' ? [] : route.via;
 }
 
-function unreachable(machine: string): IsthmusError {
-  return new IsthmusError('UNREACHABLE', `machine ${machine} has no route that could be tried`, { hop: machine });
+function unreachable(node: string): IsthmusError {
+  return new IsthmusError('UNREACHABLE', `${node} has no route that could be tried`, { hop: node });
 }

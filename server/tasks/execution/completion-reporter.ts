@@ -78,8 +78,9 @@ export function createCompletionReporter(options: CompletionReporterOptions): Co
   /** Calls a tentacle, over each of its routes once. */
   async function call(executor: string, invoke: Invoke): Promise<void> {
     const routes = () => routesOf(executor);
-    const round = await tryRoutes({ tentacles, machine: executor, routes, signals: [stopping.signal] }, (client) =>
-      client.unary(invoke, { deadlineMs: CALL_DEADLINE_MS, signal: stopping.signal }),
+    const round = await tryRoutes(
+      { clients: tentacles, node: executor, routes, signals: [stopping.signal] },
+      (client) => client.unary(invoke, { deadlineMs: CALL_DEADLINE_MS, signal: stopping.signal }),
     );
     if (round.kind === 'failed') throw round.error;
   }

@@ -75,8 +75,8 @@ export async function reachExecutor<Result>(
   const reached = await reach<Result>(
     {
       ...deps.tunables,
-      tentacles: deps.tentacles,
-      machine: executor,
+      clients: deps.tentacles,
+      node: executor,
       routes: () => deps.routesOf(executor),
       signals: [context.halt, ...signals],
       reachabilityTimeout,
