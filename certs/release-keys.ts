@@ -66,18 +66,26 @@ export function signingKey({ sums, signature }: SignedSums, trusted: readonly Ke
   throw new IsthmusError('SOFTWARE_SIGNATURE_WRONG', `${SUMS_FILE} was not signed with the trusted key (${keys})`);
 }
 
-/** The SHA-256 of `name` (lower-case hex) by a list that one of the trusted keys signed. As `signingKey`, and
- * SOFTWARE_NOT_LISTED when the list does not have the name, or has it twice. */
+/** The SHA-256 of `name` (lower-case hex) by a list that one of the trusted keys signed. As `signingKey`, and as
+ * `listedDigest`. */
 export function signedDigest(signed: SignedSums, name: string, trusted: readonly KeyObject[]): string {
   signingKey(signed, trusted);
-  const digests = signed.sums.split('\n').flatMap((line) => {
+  return listedDigest(signed.sums, name);
+}
+
+/**
+ * The SHA-256 of `name` (lower-case hex) by a list that nobody has checked. SOFTWARE_NOT_LISTED when it does not have the
+ * name, or has it twice.
+ */
+export function listedDigest(sums: string, name: string): string {
+  const digests = sums.split('\n').flatMap((line) => {
     const [, digest, listed] = LISTED.exec(line) ?? [];
     return digest !== undefined && listed === name ? [digest] : [];
   });
   const [digest, ...more] = digests;
   if (digest !== undefined && more.length === 0) return digest;
   const found = digest === undefined ? 'does not name' : 'names more than once';
-  throw new IsthmusError('SOFTWARE_NOT_LISTED', `the signed ${SUMS_FILE} ${found} ${name}`);
+  throw new IsthmusError('SOFTWARE_NOT_LISTED', `${SUMS_FILE} ${found} ${name}`);
 }
 
 /**

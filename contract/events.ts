@@ -38,6 +38,18 @@ interface TaskEnd {
   readonly errorCode: string | null;
 }
 
+interface UpgradeOutline {
+  readonly task: string;
+  readonly version: string;
+  /** The version that ran before, as far as it is known. */
+  readonly before: string | null;
+}
+
+interface UpgradeFailure {
+  readonly code: string | null;
+  readonly detail: string | null;
+}
+
 type Nothing = Readonly<Record<string, never>>;
 
 /** The data of each event, never with a secret. Times are milliseconds since 1970. */
@@ -104,6 +116,12 @@ export interface EventData {
     /** The time of the revocation, when this server learned of it from a neighbour. */
     readonly revokedAt?: number;
   };
+  'node.upgrade-requested': UpgradeOutline;
+  'node.upgraded': UpgradeOutline;
+  /** Nothing was switched. */
+  'node.upgrade-failed': UpgradeOutline & UpgradeFailure;
+  /** The host runs the version before again. */
+  'node.upgrade-went-back': UpgradeOutline & UpgradeFailure;
   'package.damaged': Nothing;
   'package.pushed': {
     readonly version: string;
@@ -194,6 +212,10 @@ export const EVENT_SUBJECTS = {
   'node.reparented': 'node',
   'node.restored': 'node',
   'node.revoked': 'node',
+  'node.upgrade-requested': 'node',
+  'node.upgraded': 'node',
+  'node.upgrade-failed': 'node',
+  'node.upgrade-went-back': 'node',
   'package.damaged': 'blob',
   'package.pushed': 'package',
   'project.created': 'project',

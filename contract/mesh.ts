@@ -55,7 +55,16 @@ export const MeshLink = Type.Object(
 );
 export type MeshLink = Static<typeof MeshLink>;
 
-export const Mesh = Type.Object({ nodes: List(MeshNode), links: List(MeshLink) }, { $id: 'Mesh' });
+export const VersionSkew = Type.Object(
+  { serverVersion: Type.String(), behind: List(Slug), ahead: List(Slug) },
+  { $id: 'VersionSkew', description: 'The active nodes whose version is lower, or higher, than the server’s, by id.' },
+);
+export type VersionSkew = Static<typeof VersionSkew>;
+
+export const Mesh = Type.Object(
+  { nodes: List(MeshNode), links: List(MeshLink), versionSkew: VersionSkew },
+  { $id: 'Mesh' },
+);
 export type Mesh = Static<typeof Mesh>;
 
 export const ProbeError = Type.Object(

@@ -11,6 +11,8 @@ export const MESH_SERVICES = {
   identity: { openedBy: NODE_ROLES, fromBelowTo: ['server'], unconfirmed: true },
   /** gRPC `isthmus.topology.v1`, on servers. */
   topology: { openedBy: JOIN_ROLES, fromBelowTo: ['server'] },
+  /** gRPC `isthmus.upgrade.v1`, on every node but servers. */
+  upgrade: { openedBy: ['server'], fromBelowTo: [] },
   /** Packages over HTTP/1.1, on servers and mirrors. */
-  feed: { openedBy: ['mirror', 'tentacle', 'server'], fromBelowTo: ['server', 'mirror'] },
+  feed: { openedBy: NODE_ROLES, fromBelowTo: ['server', 'mirror'] },
 } as const;

@@ -57,10 +57,21 @@ export const SOFTWARE_ERRORS = {
     grpc: 14,
     remedy: 'See in its log why the new version did not connect, then upgrade again.',
   },
+  UPGRADE_NOT_TAKEN: {
+    http: 409,
+    grpc: 9,
+    remedy: 'See on the host why its unit isthmus-upgrade.service does not start.',
+  },
+  UPGRADE_SERVER_FIRST: { http: 409, grpc: 9, remedy: 'Upgrade the server first, on its host.' },
   UPGRADE_START_FAILED: {
     http: 409,
     grpc: 9,
     remedy: 'Correct what the component says, or take a version that starts here.',
+  },
+  UPGRADE_STOPPED: {
+    http: 409,
+    grpc: 9,
+    remedy: 'Mend the node that failed, then upgrade again: nodes that have the version stay as they are.',
   },
   UPGRADE_UNSUPPORTED: { http: 409, grpc: 9, remedy: 'Upgrade the host by the means that it was installed by.' },
 } as const;

@@ -6,6 +6,7 @@ import type { PeerIdentity } from '../certs/peer.ts';
 import type { RevocationList } from '../certs/revocations.ts';
 import { linkServerOptions, verifyPeer } from '../certs/tls.ts';
 import { IsthmusError } from '../contract/errors.ts';
+import { NODE_ROLES } from '../contract/nodes.ts';
 import { listenAt } from '../lib/net/listen.ts';
 import { limitPending, type PendingLimits } from '../lib/net/pending-connections.ts';
 import type { Logger } from '../lib/telemetry/log.ts';
@@ -54,7 +55,7 @@ export async function listenOpenPort(address: string, deps: OpenPortDeps): Promi
   server.on('secureConnection', (socket) => {
     socket.on('error', () => undefined);
     try {
-      const peer = verifyPeer(socket, identity.current(), revocations, { roles: ['tentacle', 'mirror', 'server'] });
+      const peer = verifyPeer(socket, identity.current(), revocations, { roles: NODE_ROLES });
       pendingOf(socket)?.settle();
       peers.set(socket, peer);
       socket.once('close', () => peers.delete(socket));

@@ -76,7 +76,7 @@ async function assemble(config: MirrorConfig, log: Logger, teardown: Teardown): 
   if (openPort !== undefined) teardown.add(() => openPort.stop());
   const feed = openPort === undefined ? undefined : urlOf(config, openPort);
   const extra = () => ({ feedUrl: feed ?? '', cachedBytes: cache.cachedBytes });
-  startUpkeep(node, { log, teardown, extra, abandonedSources });
+  startUpkeep(node, { log, teardown, extra, abandonedSources, feedLoopback: access.loopback });
   return { mesh: mesh.address, feed };
 }
 

@@ -15,6 +15,9 @@ import { SOFTWARE_VERSION } from '../lib/version.ts';
 import { linkTimeout } from '../mesh/limits.ts';
 import { createMesh } from '../mesh/mesh.ts';
 import { Denials } from '../mesh/denials.ts';
+import { ownHost } from './upgrade/host.ts';
+import { serveUpgrades } from './upgrade/start.ts';
+import { connectSource } from './sources/connect.ts';
 import { reportToServer, type ReportOptions } from './report.ts';
 import type { DialAssignment, Mesh, ParentConfig } from '../mesh/types.ts';
 
@@ -40,6 +43,7 @@ interface NodeDeps {
 }
 
 export interface NodeRuntime {
+  readonly role: JoinRole;
   readonly dataDir: string;
   readonly identity: IdentityStore;
   readonly revocations: RevocationList;
@@ -81,14 +85,24 @@ export async function openNode(
     },
   );
   teardown.add(() => mesh.stop());
-  return { dataDir, identity, revocations, mesh, status };
+  return { role, dataDir, identity, revocations, mesh, status };
 }
 
-/** Starts renewing the certificate and reporting to the server. Call it when the node's services are registered. */
+/**
+ * Starts renewing the certificate, serving upgrades and reporting to the server. Call it when the node's other services
+ * are registered.
+ */
 export function startUpkeep(
-  { dataDir, identity, mesh, status }: NodeRuntime,
-  { log, teardown, ...report }: NodeUpkeep,
+  runtime: NodeRuntime,
+  { log, teardown, feedLoopback = false, ...report }: NodeUpkeep,
 ): void {
+  const { dataDir, identity, mesh, status, role, revocations } = runtime;
+  const access = { mesh, identity, revocations, loopback: feedLoopback };
+  serveUpgrades({
+    ...{ mesh, role, dataDir, log, teardown, version: SOFTWARE_VERSION, host: ownHost(role, dataDir) },
+    connect: (source, signal) => connectSource(source, access, signal),
+    onSlowSource: report.abandonedSources?.record,
+  });
   const dial = { node: 'server', service: 'identity', class: 'control', deadlineMs: RENEWAL_DIAL_TIMEOUT_MS } as const;
   const renewal = keepRenewed({ identity, log, renew: renewOverMesh((signal) => mesh.dial({ ...dial, signal })) });
   teardown.add(() => renewal.stop());
@@ -97,6 +111,8 @@ export function startUpkeep(
 }
 
 interface NodeUpkeep extends Pick<ReportOptions, 'abandonedSources' | 'extra' | 'health' | 'onAssignment'> {
+  /** Whether a source of packages may be on this machine. */
+  readonly feedLoopback?: boolean | undefined;
   readonly log: Logger;
   readonly teardown: Teardown;
 }

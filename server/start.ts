@@ -6,6 +6,7 @@
 //   enrolment/      join, renew, revoke      inventory/    sites, environments, machines
 //   projects/       processes, releases      deployments/  plans, step handlers, runs
 //   scripts/        ad-hoc scripts           health/       checks, judgement, monitor
+//   upgrades/       of the nodes' software
 //   events/         subscriptions, audit     packages/     the feed
 //   operations/     init, backup, retention  api/          HTTP
 import { logErrorsOf } from '../lib/async/background.ts';
@@ -49,8 +50,10 @@ import { startRetention } from './operations/retention.ts';
 import { LAST_MIGRATION } from './store/migrations/migrate.ts';
 import { openStore } from './store/store.ts';
 import { stepHandlers, taskKinds } from './task-kinds.ts';
+import type { Dial, OnSilent } from './tasks/execution/service-clients.ts';
 import { startTasks, type Tasks } from './tasks/start.ts';
 import { openLiveTopology, type LiveTopology } from './topology/live.ts';
+import { createUpgradeClients } from './upgrades/clients.ts';
 import { createRouteResolver, dispatchRoutes, type RouteResolver } from './topology/route-resolver.ts';
 import { startTopology, type TopologyServices } from './topology/start.ts';
 
@@ -168,16 +171,20 @@ async function assemble(config: ServerConfig, log: Logger, teardown: Teardown): 
   teardown.add(() => topologyService.stop());
 
   const steps = stepHandlers();
-  const findSources = (machine: string, sha256: string) => sourcesOf(feed, machine, sha256);
-  const kinds = taskKinds({ store, sealer, steps, findSources });
+  const dial: Dial = (options) => mesh.dial(options);
+  const onSilent: OnSilent = (node, path) => routes.fell(node, path);
+  const upgradeClients = createUpgradeClients(dial, {}, onSilent);
+  teardown.add(() => upgradeClients.close());
+  const findSources = (node: string, sha256: string) => sourcesOf(feed, node, sha256);
+  const kinds = taskKinds({ store, sealer, steps, findSources, upgradeClients, nodes: topology.nodes });
   const tasks = startTasks({
     store,
     kinds,
-    dial: (options) => mesh.dial(options),
+    dial,
     sign: (content) => signer.signEnvelope(content),
     routesOf: dispatchRoutes(routes),
     journalGeneration: (machine) => topology.nodes.get(machine)?.journalGeneration ?? 0,
-    onSilent: (machine, path) => routes.fell(machine, path),
+    onSilent,
     log,
     nodeId: node,
     logQuotaBytes: config.logQuotaBytes,

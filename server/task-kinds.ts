@@ -6,6 +6,8 @@ import type { DeploymentDeps } from './deployments/run.ts';
 import { deploymentTask } from './deployments/task-kind.ts';
 import { healthTask } from './health/health-task.ts';
 import { scriptTask } from './scripts/script-task.ts';
+import type { UpgradeDeps } from './upgrades/node-upgrade.ts';
+import { upgradeTask } from './upgrades/run.ts';
 import { TaskKindRegistry } from './tasks/kinds.ts';
 
 /** Every step kind. */
@@ -14,9 +16,10 @@ export function stepHandlers(): StepHandlerRegistry {
 }
 
 /** Every task kind. */
-export function taskKinds(deps: DeploymentDeps): TaskKindRegistry {
+export function taskKinds(deps: DeploymentDeps & UpgradeDeps): TaskKindRegistry {
   return new TaskKindRegistry()
     .registerTaskKind(scriptTask)
     .registerTaskKind(healthTask)
-    .registerTaskKind(deploymentTask(deps));
+    .registerTaskKind(deploymentTask(deps))
+    .registerTaskKind(upgradeTask(deps));
 }

@@ -95,7 +95,8 @@ async function assemble(config: TentacleConfig, log: Logger, teardown: Teardown)
     withdrawPackage: (ticket) => withdrawals.withdraw(ticket),
   });
   mesh.listen('tentacle', (stream) => host.accept(stream));
-  startUpkeep(runtime, { log, teardown, abandonedSources, health: () => health.report() });
+  const upkeep = { abandonedSources, feedLoopback: access.loopback, health: () => health.report() };
+  startUpkeep(runtime, { log, teardown, ...upkeep });
   return { mesh: mesh.address };
 }
 

@@ -29,6 +29,28 @@ function cloneLines({ nodes }: Mesh): string[] {
     .map(({ id, clones }) => escapeText(`${id} is cloned: ${clonesText(clones)}`));
 }
 
+/** One line for the nodes below the server's version, and one for those above it. A server may not tell yet. */
+function skewLines({ nodes, versionSkew: skew }: Partial<Mesh>): string[] {
+  if (skew === undefined) return [];
+  const versions = new Map(nodes?.map(({ id, softwareVersion }) => [id, softwareVersion]));
+  const list = (ids: readonly string[]) => ids.map((id) => `${id} ${versions.get(id)}`).join(', ');
+  const { serverVersion, behind, ahead } = skew;
+  return [
+    ...(behind.length === 0
+      ? []
+      : [
+          `behind the server, which runs ${serverVersion}: ${list(behind)}. \`isthmus node upgrade NODE\` or ` +
+            `\`--site SITE\` with \`--file isthmus-${serverVersion}-linux-ARCH.tar.gz\` upgrades them.`,
+        ]),
+    ...(ahead.length === 0
+      ? []
+      : [
+          `ahead of the server, which runs ${serverVersion}: ${list(ahead)}. ` +
+            'Upgrade the server on its host, with the install.sh of the tarball.',
+        ]),
+  ].map(escapeText);
+}
+
 async function status(cli: Cli): Promise<void> {
   const client = await cli.client();
   const mesh = await client.get<Mesh>('mesh');
@@ -55,6 +77,7 @@ async function status(cli: Cli): Promise<void> {
       renderTable(['link from', 'to', 'state', 'round trip', 'to child', 'from child', 'dialled by'], links),
       renderTable(['node', 'role', 'site', 'state', 'version', 'cert days'], nodes),
       ...cloneLines(mesh),
+      ...skewLines(mesh),
     ].join('\n\n'),
   );
   const active = mesh.links.filter(({ childState }) => childState === 'active');

@@ -17,6 +17,7 @@ import { renderRecord, renderTable } from '../render/table.ts';
 import { clonesText, cloneText } from '../render/clone.ts';
 import { daysUntil, moment } from '../render/units.ts';
 import { confirm } from '../terminal.ts';
+import { addNodeUpgradeCommand } from './node-upgrade.ts';
 import { collectPairs, collectParents, duration } from '../values.ts';
 
 /** Parents in order of preference as one word: who dials, and where. */
@@ -153,6 +154,8 @@ export function addNodeCommands(program: Command, cli: Cli): void {
   ).action((id: string, parents: Parameters<typeof withAddresses>[0], options: SetParentsOptions) =>
     setParents(cli, id, parents, options),
   );
+
+  addNodeUpgradeCommand(group, cli);
 
   const reactivate = group
     .command('reactivate <node>')

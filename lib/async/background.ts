@@ -35,6 +35,7 @@ export const BACKGROUND_TASKS = [
   'tickets.sweep',
   'topology.reconcile',
   'undeletable.sweep',
+  'upgrade.clear',
 ] as const;
 
 export type BackgroundTask = (typeof BACKGROUND_TASKS)[number];

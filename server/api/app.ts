@@ -30,6 +30,7 @@ import { eventSubscriptionRoutes } from './routes/event-subscriptions.ts';
 import { joinTokenRoutes } from './routes/join-tokens.ts';
 import { machineRoutes } from './routes/machines.ts';
 import { meshRoutes } from './routes/mesh.ts';
+import { nodeUpgradeRoutes } from './routes/node-upgrades.ts';
 import { nodeRoutes } from './routes/nodes.ts';
 import { packageRoutes } from './routes/packages.ts';
 import { probeRoutes } from './routes/probes.ts';
@@ -104,6 +105,7 @@ const RESOURCES = [
   eventSubscriptionRoutes,
   siteRoutes,
   nodeRoutes,
+  nodeUpgradeRoutes,
   joinTokenRoutes,
   machineRoutes,
   packageRoutes,

@@ -2,6 +2,7 @@
 // that calls Find is denied as if the package did not exist.
 import type { PeerIdentity } from '../../certs/peer.ts';
 import { IsthmusError } from '../../contract/errors.ts';
+import { JOIN_ROLES } from '../../contract/join-tokens.ts';
 import type { AsyncHandlers } from '../../lib/grpc/server.ts';
 import { isSha256 } from '../../lib/blobs/digest.ts';
 import type { SourcesHandlers } from '../../proto/gen/isthmus/topology/v1/Sources.ts';
@@ -18,9 +19,9 @@ export function sourcesFinder(feed: Pick<Feed, 'sources'>): AsyncHandlers<Source
   };
 }
 
-/** The sources for a machine in the form that an envelope carries. */
-export function sourcesOf(feed: Pick<Feed, 'sources'>, machine: string, sha256: string): Promise<SourcesMessage> {
-  return toMessage(feed.sources(machine, sha256, { roles: ['tentacle'] }));
+/** The sources for a node in the form of the wire. */
+export function sourcesOf(feed: Pick<Feed, 'sources'>, node: string, sha256: string): Promise<SourcesMessage> {
+  return toMessage(feed.sources(node, sha256, { roles: JOIN_ROLES }));
 }
 
 interface SourcesMessage {

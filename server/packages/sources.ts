@@ -32,9 +32,9 @@ export class PackageSources {
   /** The sources of one node, nearest first. */
   of(node: Node): readonly Source[] {
     this.#dropOutdated();
-    // Each mirror has sources of its own; other nodes with the same site and parents have the same sources.
+    // Mirrors and relays each have sources of their own; tentacles with the same site and parents have the same sources.
     const parents = node.parents.map((parent) => parent.node).join();
-    const key = node.role === 'mirror' ? `mirror ${node.id}` : `${node.site} ${parents}`;
+    const key = node.role === 'tentacle' ? `${node.site} ${parents}` : `${node.role} ${node.id}`;
     const known = this.#known.get(key) ?? sourcesFor(node, this.#mirrors, this.#topology.nodes);
     this.#known.set(key, known);
     return known;
@@ -56,14 +56,15 @@ export class PackageSources {
  * before it by name, so that mirrors never wait for each other in a circle.
  */
 function sourcesFor(requester: Node, mirrors: readonly Mirror[], nodes: ReadonlyMap<string, Node>): readonly Source[] {
-  const above = chainsUp(requester.parents, nodes);
+  const above = chainsFrom(requester, nodes);
   const sites = sitesAbove(requester, above, nodes);
   const candidates = mirrors
     .filter(({ node }) => node.id !== requester.id)
     .map((mirror) => ({ ...mirror, rank: sites.indexOf(mirror.node.site ?? '') }))
     .filter(({ rank, ...mirror }) => rank >= 0 && (requester.role !== 'mirror' || isBefore(mirror, requester, above)));
   const sources = candidates.flatMap(({ node, below, rank }) => {
-    const [path, ...otherPaths] = pathsBetween(above, below);
+    // A relay is the first on its own paths.
+    const [path, ...otherPaths] = pathsBetween(above, below).map((each) => each.filter((id) => id !== requester.id));
     const url = rank === 0 && requester.site !== null ? (node.feedUrl ?? undefined) : undefined;
     if (path === undefined && url === undefined) return [];
     const first = { node: node.id, path: path ?? [], ...(url === undefined ? {} : { url }) };
@@ -74,6 +75,12 @@ function sourcesFor(requester: Node, mirrors: readonly Mirror[], nodes: Readonly
       a.rank - b.rank || a.source.path.length - b.source.path.length || compareText(a.source.node, b.source.node),
   );
   return [...sources.map(({ source }) => source), { node: SERVER, path: [] }];
+}
+
+/** The chains that begin with the requester, where it is a relay: what is below it needs no other one. */
+function chainsFrom({ id, role, parents }: Node, nodes: ReadonlyMap<string, Node>): Chains {
+  const chains = chainsUp(parents, nodes);
+  return role === 'relay' ? chains.map((chain) => [id, ...chain]) : chains;
 }
 
 /** Its own site, then those of its relays upwards, each once. */

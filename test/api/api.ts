@@ -13,6 +13,7 @@ import { openLiveTopology, type LiveTopology } from '../../server/topology/live.
 import { createRouteResolver } from '../../server/topology/route-resolver.ts';
 import { stepHandlers, taskKinds } from '../../server/task-kinds.ts';
 import '../support/answer-check.ts';
+import { noUpgrades } from '../support/no-upgrades.ts';
 import { tempDir } from '../support/temp.ts';
 
 export interface Answer {
@@ -59,7 +60,7 @@ export async function startApi(
     log: silentLogger(),
     sealer,
     steps,
-    kinds: taskKinds({ store, sealer, steps, findSources: nowhere }),
+    kinds: taskKinds({ ...noUpgrades, store, sealer, steps, findSources: nowhere }),
     services: recording({ topology, routes: createRouteResolver(topology), ...services }, calls),
     nodeId: 'server-1',
     meshId: 'mesh-under-test',

@@ -46,6 +46,15 @@ const upwards = (service: string) => async (plane: ControlPlane) => {
   return () => mesh.dial({ node: 'server', service, class: 'control', deadlineMs: 10_000 });
 };
 
+const downwards = (service: string) => async (plane: ControlPlane) => {
+  const { dataDir } = await plane.authority.node('web-1', 'tentacle');
+  const parents = [{ node: 'server-1', address: plane.address }];
+  const tentacle = await startTentacle({ dataDir, parents }, { log: silentLogger() });
+  onTestFinished(() => tentacle.stop());
+  await waitFor(() => plane.mesh.links().some(({ peer, up }) => peer === 'web-1' && up), { what: 'the link' });
+  return () => plane.mesh.dial({ node: 'web-1', service, path: [], class: 'control', deadlineMs: 10_000 });
+};
+
 const surfaces: Record<string, Surface> = {
   enrolment: {
     service: identity.Enrolment.service,
@@ -71,15 +80,11 @@ const surfaces: Record<string, Surface> = {
   },
   tentacle: {
     service: loadDefinitions('isthmus/tentacle/v1/tentacle.proto').isthmus.tentacle.v1.Tentacle.service,
-    async prepare(plane) {
-      const { dataDir } = await plane.authority.node('web-1', 'tentacle');
-      const parents = [{ node: 'server-1', address: plane.address }];
-      const tentacle = await startTentacle({ dataDir, parents }, { log: silentLogger() });
-      onTestFinished(() => tentacle.stop());
-      await waitFor(() => plane.mesh.links().some(({ peer, up }) => peer === 'web-1' && up), { what: 'the link' });
-      const options = { node: 'web-1', service: 'tentacle', path: [], class: 'control', deadlineMs: 10_000 } as const;
-      return () => plane.mesh.dial(options);
-    },
+    prepare: downwards('tentacle'),
+  },
+  upgrade: {
+    service: loadDefinitions('isthmus/upgrade/v1/upgrade.proto').isthmus.upgrade.v1.Upgrade.service,
+    prepare: downwards('upgrade'),
   },
 };
 

@@ -10,6 +10,7 @@ import { stepHandlers, taskKinds } from '../../server/task-kinds.ts';
 import { startTasks } from '../../server/tasks/start.ts';
 import { dialFakes, unsigned } from '../support/fake-tentacle.ts';
 import { storedRoutes } from '../support/stored-routes.ts';
+import { noUpgrades } from '../support/no-upgrades.ts';
 import '../support/keep-compiled.ts';
 
 export interface CrashPlan {
@@ -31,7 +32,13 @@ const steps = stepHandlers();
 if (engine) {
   startTasks({
     store,
-    kinds: taskKinds({ store, sealer, steps, findSources: () => Promise.resolve({ sources: [], downloadToken: '' }) }),
+    kinds: taskKinds({
+      ...noUpgrades,
+      store,
+      sealer,
+      steps,
+      findSources: () => Promise.resolve({ sources: [], downloadToken: '' }),
+    }),
     dial: dialFakes(() => new Map(Object.entries(ports))),
     sign: unsigned,
     routesOf: storedRoutes(store),

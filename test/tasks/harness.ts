@@ -17,11 +17,14 @@ import type { Task } from '../../server/store/tasks/tasks.ts';
 import { openStore, type Store } from '../../server/store/store.ts';
 import { submitScript, type ScriptRequest } from '../../server/scripts/script-task.ts';
 import { stepHandlers, taskKinds } from '../../server/task-kinds.ts';
+import type { UpgradeDeps } from '../../server/upgrades/node-upgrade.ts';
+import type { RoutesOf } from '../../server/tasks/routes.ts';
 import type { TaskKindRegistry } from '../../server/tasks/kinds.ts';
 import { startTasks, type Tasks } from '../../server/tasks/start.ts';
 import { dialFakes, FakeTentacle, unsigned } from '../support/fake-tentacle.ts';
 import type { TestMesh } from '../support/identities.ts';
 import { storedRoutes } from '../support/stored-routes.ts';
+import { noUpgrades } from '../support/no-upgrades.ts';
 import { tempDir } from '../support/temp.ts';
 import { waitFor } from '../support/wait.ts';
 
@@ -61,6 +64,8 @@ export const quick: Tunables = { retryBaseMs: 5, retryCapMs: 40, pollEveryMs: 50
 interface Given {
   readonly journalGeneration?: () => number;
   readonly healthCheckIntervalS?: number;
+  readonly upgrades?: Partial<UpgradeDeps>;
+  readonly routesOf?: RoutesOf;
   /** Registers task kinds and step kinds beside those of the product. */
   readonly register?: (registries: Pick<Harness, 'kinds' | 'steps'>) => void;
 }
@@ -74,7 +79,7 @@ export async function startHarness(tunables: Tunables = {}, given: Given = {}): 
   const ports = new Map<string, number>();
   const dialFake = dialFakes(() => ports);
   const steps = stepHandlers();
-  const kinds = taskKinds({ store, sealer, steps, findSources: anySource });
+  const kinds = taskKinds({ ...noUpgrades, store, sealer, steps, findSources: anySource, ...given.upgrades });
   given.register?.({ kinds, steps });
   const log = silentLogger();
   const start = (): Tasks => {
@@ -91,7 +96,7 @@ export async function startHarness(tunables: Tunables = {}, given: Given = {}): 
         return dialFake(options);
       },
       sign: unsigned,
-      routesOf: storedRoutes(store),
+      routesOf: given.routesOf ?? storedRoutes(store),
       journalGeneration: given.journalGeneration ?? (() => 0),
       log,
       nodeId: 'server-1',
@@ -154,7 +159,13 @@ const direct: MachineRoute[] = [{ kind: 'direct' }];
 export function startRealTasks(store: Store, authority: TestMesh, dial: Dial): Tasks {
   const signer = createSigner(authority.authority, 'server-1');
   const nowhere = () => Promise.resolve({ sources: [], downloadToken: '' });
-  const kinds = taskKinds({ store, sealer: authority.sealer, steps: stepHandlers(), findSources: nowhere });
+  const kinds = taskKinds({
+    ...noUpgrades,
+    store,
+    sealer: authority.sealer,
+    steps: stepHandlers(),
+    findSources: nowhere,
+  });
   const tasks = startTasks({
     store,
     kinds,

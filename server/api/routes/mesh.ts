@@ -14,10 +14,12 @@ import {
 import { IsthmusError, type RemedyAction } from '../../../contract/errors.ts';
 import { compareText } from '../../../lib/text/compare.ts';
 import { DAY_MS } from '../../../lib/time.ts';
+import { SOFTWARE_VERSION } from '../../../lib/version.ts';
 import type { Node } from '../../store/nodes/nodes.ts';
 import type { LiveTopology } from '../../topology/live.ts';
 import type { ResolvedPath } from '../../topology/route-resolver.ts';
 import type { Link, Topology } from '../../topology/topology.ts';
+import { versionSkew } from '../../upgrades/skew.ts';
 import { clonesView } from '../clone-view.ts';
 import type { ApiContext, ApiInstance } from '../context.ts';
 
@@ -48,6 +50,7 @@ export function meshRoutes(app: ApiInstance, context: ApiContext): void {
         .links()
         .map((link) => toLinkView(link, topology))
         .sort((a, b) => compareText(a.from, b.from) || compareText(a.to, b.to)),
+      versionSkew: versionSkew(topology.nodes.values(), SOFTWARE_VERSION),
     }),
   );
 

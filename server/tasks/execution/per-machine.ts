@@ -28,8 +28,8 @@ export async function runPerMachine(
   return taskOutcome({ tickets: ended, finishReason: context.finishReason, unfinished: ended.length === 0 });
 }
 
-/** The task's tickets: the existing ones when it is resumed, else new ones, committed here. */
-async function ticketsOf(
+/** The task's tickets, one per machine: the existing ones when it is resumed, else new ones, committed here. */
+export async function ticketsOf(
   { store }: Pick<TicketDeps, 'store'>,
   context: TaskContext,
   action: string,

@@ -1,0 +1,10 @@
+// Original file: proto/isthmus/upgrade/v1/upgrade.proto
+
+
+export interface ConfirmRequest {
+  'id'?: (string);
+}
+
+export interface ConfirmRequest__Output {
+  'id': (string);
+}
