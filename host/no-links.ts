@@ -6,44 +6,54 @@ import { IsthmusError } from '../contract/errors.ts';
 import { errnoOf } from '../lib/files/disk-space.ts';
 import { openOwn } from '../lib/files/private.ts';
 
+const FOLDER = constants.O_RDONLY | constants.O_DIRECTORY;
+const UNSAFE = 'PERMISSIONS_UNSAFE';
+
 /**
  * Opens the plain file `names` below `folder`, a path that only root can change; answers its descriptor. Undefined when
  * it does not exist. PERMISSIONS_UNSAFE when a link, or anything but a folder or a plain file, is on the way.
  */
 export function openBelow(folder: string, names: readonly string[]): number | undefined {
-  return inFolder(folder, names, (path) => {
-    const file = openOwn(path, constants.O_RDONLY);
+  return inFolderBelow(folder, names.slice(0, -1), (open) => {
+    const file = openOwn(join(open, names.at(-1)!), constants.O_RDONLY);
     if (fstatSync(file).isFile()) return file;
     closeSync(file);
-    throw unsafe(path);
+    throw unsafe(join(folder, ...names));
   });
 }
 
 /** Removes the name of a file below `folder`, with the rules of `openBelow`. What does not exist passes. */
 export function removeBelow(folder: string, names: readonly string[]): void {
-  inFolder(folder, names, (path) => unlinkSync(path));
+  inFolderBelow(folder, names.slice(0, -1), (open) => unlinkSync(join(open, names.at(-1)!)));
 }
 
-/** What `use` makes of the last of the names, in a folder that is open; undefined where something is missing. */
-function inFolder<Result>(folder: string, names: readonly string[], use: (path: string) => Result): Result | undefined {
-  let above: number | undefined;
+/**
+ * What `use` makes of the folder `names` below `folder`, which it gets as a path that stays the same folder, wherever
+ * that is moved. Undefined when something does not exist; PERMISSIONS_UNSAFE when a link is on the way.
+ */
+export function inFolderBelow<Result>(
+  folder: string,
+  names: readonly string[],
+  use: (open: string) => Result,
+): Result | undefined {
+  let at: number | undefined;
   try {
-    above = openSync(folder, constants.O_RDONLY | constants.O_DIRECTORY);
-    for (const name of names.slice(0, -1)) {
-      const next = openSync(below(above, name), constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
-      closeSync(above);
-      above = next;
+    at = openSync(folder, FOLDER);
+    for (const name of names) {
+      const next = openSync(join(pathOf(at), name), FOLDER | constants.O_NOFOLLOW);
+      closeSync(at);
+      at = next;
     }
-    return use(below(above, names.at(-1)!));
+    return use(pathOf(at));
   } catch (thrown) {
     const errno = errnoOf(thrown) ?? '';
     if (errno === 'ENOENT') return undefined;
-    if (['ENOTDIR', 'ELOOP'].includes(errno) || thrown instanceof IsthmusError) {
+    if (['ENOTDIR', 'ELOOP'].includes(errno) || (thrown instanceof IsthmusError && thrown.code === UNSAFE)) {
       throw unsafe(join(folder, ...names), thrown);
     }
     throw thrown;
   } finally {
-    if (above !== undefined) closeSync(above);
+    if (at !== undefined) closeSync(at);
   }
 }
 
@@ -64,11 +74,11 @@ export function readBelow(folder: string, names: readonly string[], maxBytes: nu
   }
 }
 
-/** The name in an open folder, wherever that folder is moved: there is no `openat` in Node. */
-function below(folder: number, name: string): string {
-  return `/proc/self/fd/${folder}/${name}`;
+/** There is no `openat` in Node.js. */
+function pathOf(folder: number): string {
+  return `/proc/self/fd/${folder}`;
 }
 
 function unsafe(path: string, cause?: unknown): IsthmusError {
-  return new IsthmusError('PERMISSIONS_UNSAFE', `${path} is no plain file, or is reached through a link`, { cause });
+  return new IsthmusError(UNSAFE, `${path} is no plain file, or is reached through a link`, { cause });
 }

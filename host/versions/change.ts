@@ -5,9 +5,11 @@ import { IsthmusError } from '../../contract/errors.ts';
 import { NODE_ROLES } from '../../contract/nodes.ts';
 import type { HostLayout } from '../layout.ts';
 import { readConfirmation, removeOrders } from '../orders.ts';
+import { isMigrated, putBackDatabase } from './database.ts';
 import { readJournal, writeJournal, type Change, type ChangeIn, type ServiceBefore } from './journal.ts';
 import { linkCommand, setLink } from './links.ts';
 import type { HostServices } from './services.ts';
+import { readSoftware } from './software.ts';
 import { removeIncomplete, versionFolder } from './staging.ts';
 import { removeUnused } from './unused.ts';
 import { watch, type Failure, type WatchTimes } from './watch.ts';
@@ -151,6 +153,7 @@ async function goBack(host: Host, change: ChangeIn<'going-back'>): Promise<Chang
   const { services, resumed: _times, ...subject } = change;
   if (subject.from === null) return record(host, { ...subject, phase: 'failed' });
   await setLink(host.layout.current, subject.from);
+  const isPutBack = await goBackToDatabase(host, subject.from);
   const failure =
     (await restartAll(host, services)) ??
     (await watch(host.services, {
@@ -162,7 +165,17 @@ async function goBack(host: Host, change: ChangeIn<'going-back'>): Promise<Chang
       signal: new AbortController().signal,
     }));
   const now = failure === undefined ? `${subject.from} runs again` : `back at ${subject.from}, ${failure.message}`;
-  return record(host, { ...subject, phase: 'went-back', message: `${subject.message}; ${now}` });
+  const database = isPutBack ? ', with the database as it was before the migration' : '';
+  return record(host, { ...subject, phase: 'went-back', message: `${subject.message}; ${now}${database}` });
+}
+
+/** A server cannot open a database that the newer version has migrated; answers whether that was so. */
+async function goBackToDatabase({ layout, services }: Host, version: string): Promise<boolean> {
+  const software = await readSoftware(versionFolder(layout, version));
+  if (!isMigrated(layout, software)) return false;
+  await services.stop('server');
+  putBackDatabase(layout, software);
+  return true;
 }
 
 /** Restarts the services, servers first: a node may not be newer than its server. Answers what did not start. */

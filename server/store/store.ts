@@ -6,7 +6,6 @@
 //   changes.ts        what a commit changed in the mesh, for the topology in memory
 // Reads may use the store itself; writes of more than one statement need `transaction`.
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { backup } from 'node:sqlite';
 import { Kysely } from 'kysely';
 import type { EventType } from '../../contract/events.ts';
 import { IsthmusError } from '../../contract/errors.ts';
@@ -17,7 +16,7 @@ import { DENIAL_LIMITS, DenialRepository } from './events/denials.ts';
 import { EventRepository, appendedTypes } from './events/events.ts';
 import { SubscriptionRepository } from './events/subscriptions.ts';
 import { readMeshChange, type MeshChangeListener } from './changes.ts';
-import { migrate } from './migrations/migrate.ts';
+import { migrate, MIGRATIONS } from './migrations/migrate.ts';
 import { ApiKeyRepository } from './access/api-keys.ts';
 import type { Executor } from './base.ts';
 import { IdempotencyRepository } from './access/idempotency.ts';
@@ -38,7 +37,7 @@ import { TicketRepository } from './tasks/tickets.ts';
 import { TokenRepository } from './nodes/tokens.ts';
 import { VariableRepository } from './projects/variables.ts';
 import type { Schema } from './schema.ts';
-import { createPrivate } from '../../lib/files/private.ts';
+import { copyDatabase, keepCopyBefore } from './sqlite/copy.ts';
 import { nodeSqliteDialect } from './sqlite/dialect.ts';
 import { openDatabase } from './sqlite/open.ts';
 
@@ -111,32 +110,27 @@ export type CommitListener = (grownStreams: ReadonlySet<string>) => void;
 interface StoreOptions {
   readonly dataDir: string;
   readonly log: Logger;
+  /** Others only in tests. */
+  readonly migrations?: typeof MIGRATIONS;
 }
 
-/** 16 MiB: large enough to make the overhead per step negligible, small enough to stop soon. */
-const PAGES_PER_STEP = 4096;
-
-/** Opens the database of a data folder, which nothing else may have open, and migrates its schema. */
-export async function openStore({ dataDir, log }: StoreOptions): Promise<Store> {
+/**
+ * Opens the database of a data folder, which nothing else may have open, and migrates its schema; a copy from before is
+ * kept (`sqlite/copy.ts`).
+ */
+export async function openStore({ dataDir, log, migrations = MIGRATIONS }: StoreOptions): Promise<Store> {
   const database = openDatabase(dataDir);
   const db = new Kysely<Schema>({ dialect: nodeSqliteDialect(database) });
   try {
-    await migrate(db);
+    await migrate(db, migrations, (first) => keepCopyBefore(database, dataDir, first));
   } catch (thrown) {
     await db.destroy();
     throw thrown;
   }
   log.info({ dataDir }, 'store open');
   return createStore(db, {
-    // Holds the only connection, because a step fails while a transaction is open on it. Does not block the event loop.
-    copyTo: (file) =>
-      db
-        .connection()
-        .execute(() => {
-          createPrivate(file);
-          return backup(database, file, { rate: PAGES_PER_STEP });
-        })
-        .then(() => undefined),
+    // Holds the only connection, because a step fails while a transaction is open on it.
+    copyTo: (file) => db.connection().execute(() => copyDatabase(database, file)),
   });
 }
 

@@ -1,5 +1,14 @@
 // The change of a host's version: what works stays, what does not makes the host go back, and says why.
-import { existsSync, readFileSync, readlinkSync, rmSync, symlinkSync, writeFileSync, mkdirSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
@@ -99,6 +108,36 @@ describe('a version that does not work', () => {
     const ended = await install(host, host.tree('1.1.0', { behaviour }), { confirmWithinS: 0.05 });
     expect(ended).toMatchObject({ phase: 'went-back', code, message: expect.stringMatching(message) as unknown });
     expect(host.services.running).toEqual({ relay: '1.0.0', mirror: '1.0.0' });
+  });
+
+  test('and that has migrated the database: the server has the one from before again', async () => {
+    const dataDir = host.layout.dataDir('server');
+    mkdirSync(dataDir, { recursive: true });
+    const write = (files: Record<string, string>) => {
+      for (const [name, text] of Object.entries(files)) writeFileSync(join(dataDir, name), text);
+    };
+    const migrated = { 'isthmus.db': 'migrated', 'isthmus.db-wal': 'log', 'isthmus.db.before-0002-more': 'before' };
+    write({ ...migrated, 'isthmus.db.migrated': 'earlier', 'isthmus.db.migrated-wal': 'earlier' });
+    host.services.begin('server');
+    const ended = await install(host, host.tree('1.1.0', { behaviour: 'crashes', schema: '0002-more' }));
+    expect('message' in ended && ended.message).toMatch(/with the database as it was before the migration$/);
+    const names = readdirSync(dataDir).sort();
+    expect(names.map((name) => `${name}: ${readFileSync(join(dataDir, name), 'utf8')}`)).toEqual([
+      'isthmus.db: before',
+      'isthmus.db.migrated: migrated',
+      'isthmus.db.migrated-wal: log',
+    ]);
+    expect(host.services.calls.slice(-5)).toEqual([
+      ...['stop server', 'reload', 'restart server', 'restart relay', 'restart mirror'],
+    ]);
+  });
+
+  test('and that has migrated nothing: the copy of an earlier migration stays where it is', async () => {
+    const dataDir = host.layout.dataDir('server');
+    mkdirSync(dataDir, { recursive: true });
+    writeFileSync(join(dataDir, 'isthmus.db.before-0001-start'), 'before');
+    await install(host, host.tree('1.1.0', { behaviour: 'crashes' }));
+    expect(readdirSync(dataDir)).toEqual(['isthmus.db.before-0001-start']);
   });
 
   test('is removed, and can be installed again', async () => {

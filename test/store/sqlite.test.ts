@@ -1,5 +1,5 @@
 // The store over node:sqlite: the common behaviour, and what is specific to it (one owner of a folder, migrations).
-import { readdir, writeFile } from 'node:fs/promises';
+import { readdir, rename, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { setImmediate as nextTurn } from 'node:timers/promises';
@@ -170,6 +170,33 @@ describe('migrations', () => {
     await expect(migrate(db, { ...MIGRATIONS, '9998-half': failing })).rejects.toThrow('power cut');
     const tables = await db.introspection.getTables();
     expect(tables.map((table) => table.name)).not.toContain('half');
+  });
+
+  it('of a database that has data leave a copy from before, and one only', async () => {
+    const dataDir = await tempDir();
+    const open = (...added: readonly string[]) => {
+      const create = (name: string) => ({
+        up: (tx: Kysely<never>) => sql`create table ${sql.id(name)} (id text)`.execute(tx).then(() => undefined),
+      });
+      const more = Object.fromEntries(added.map((name) => [name, create(name)]));
+      return openStore({ dataDir, log: silentLogger(), migrations: { ...MIGRATIONS, ...more } });
+    };
+    const copies = async () => (await readdir(dataDir)).filter((name) => name.startsWith('isthmus.db.'));
+    const first = await open();
+    await first.transaction((tx) => tx.settings.set('a', 'before'));
+    await first.close();
+    expect(await copies()).toEqual([]);
+    await (await open('9997-more')).close();
+    await (await open('9997-more')).close();
+    expect(await copies()).toEqual(['isthmus.db.before-9997-more']);
+    expect((await stat(join(dataDir, 'isthmus.db.before-9997-more'))).mode & 0o777).toBe(0o600);
+    await (await open('9997-more', '9998-yet-more')).close();
+    expect(await copies()).toEqual(['isthmus.db.before-9998-yet-more']);
+    await rename(join(dataDir, 'isthmus.db.before-9998-yet-more'), join(dataDir, 'isthmus.db'));
+    await expect(open()).rejects.toMatchObject({ code: 'SCHEMA_NEWER' });
+    const back = await open('9997-more');
+    expect(await back.settings.get('a')).toBe('before');
+    await back.close();
   });
 
   it('stay as they were released: a change is a new migration', async () => {

@@ -14,25 +14,33 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = {
 /** The schema of this version. */
 export const LAST_MIGRATION = Object.keys(MIGRATIONS).at(-1)!;
 
+/** Called with the first of the missing migrations, before a database that has data is changed. */
+type BeforeChange = (migration: string) => Promise<void>;
+
 /** Runs the missing migrations, all or none. Safe to repeat, and to run several times at once. */
 export async function migrate(
   db: Kysely<Schema>,
   known: Readonly<Record<string, Migration>> = MIGRATIONS,
+  beforeChange: BeforeChange = () => Promise.resolve(),
 ): Promise<void> {
-  await rejectNewer(db, known);
+  const applied = await appliedMigrations(db);
+  rejectNewer(applied, known);
+  const missing = Object.keys(known).find((name) => !applied.includes(name));
+  if (applied.length > 0 && missing !== undefined) await beforeChange(missing);
   const migrator = new Migrator({ db, provider: { getMigrations: () => Promise.resolve({ ...known }) } });
   const { error } = await migrator.migrateToLatest();
   if (error !== undefined) throw IsthmusError.from(error);
 }
 
-async function rejectNewer(db: Kysely<Schema>, known: Readonly<Record<string, Migration>>): Promise<void> {
+async function appliedMigrations(db: Kysely<Schema>): Promise<readonly string[]> {
   const tables = await db.introspection.getTables({ withInternalKyselyTables: true });
-  if (!tables.some((table) => table.name === 'kysely_migration')) return;
+  if (!tables.some((table) => table.name === 'kysely_migration')) return [];
   const { rows } = await sql<{ name: string }>`select name from kysely_migration order by name`.execute(db);
-  const unknown = rows.find(({ name }) => !Object.hasOwn(known, name));
+  return rows.map(({ name }) => name);
+}
+
+function rejectNewer(applied: readonly string[], known: Readonly<Record<string, Migration>>): void {
+  const unknown = applied.find((name) => !Object.hasOwn(known, name));
   if (unknown === undefined) return;
-  throw new IsthmusError(
-    'SCHEMA_NEWER',
-    `the database has migration ${unknown.name}, which this version does not know`,
-  );
+  throw new IsthmusError('SCHEMA_NEWER', `the database has migration ${unknown}, which this version does not know`);
 }
