@@ -1,6 +1,6 @@
 // Files of what is built: the same content gives the same bytes, whoever builds it, where and when.
 import { createHash } from 'node:crypto';
-import { chmod, readdir, readFile } from 'node:fs/promises';
+import { chmod, readdir, readFile, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createGzip } from 'node:zlib';
 import { create } from 'tar';
@@ -29,12 +29,13 @@ export async function sumsOf(folder: string, names: readonly string[]): Promise<
   return lines.join('');
 }
 
-/** Gives every folder and file below `folder` the mode that it has when it is installed. */
-export async function setModes(folder: string, executable: (path: string) => boolean): Promise<void> {
+/** Gives every folder and file below `folder` the mode that it has when it is installed, and this time. */
+export async function setModes(folder: string, executable: (path: string) => boolean, time: Date): Promise<void> {
   await chmod(folder, 0o755);
   for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
     const path = join(entry.parentPath, entry.name);
     await chmod(path, entry.isDirectory() || executable(path.slice(folder.length + 1)) ? 0o755 : 0o644);
+    await utimes(path, time, time);
   }
 }
 

@@ -6,7 +6,9 @@ import { join, resolve } from 'node:path';
 import { parseArgs, promisify } from 'node:util';
 import { keyFingerprint, signSums } from '../../certs/release-keys.ts';
 import { envVariable } from '../../lib/config/env.ts';
+import { buildDebianPackage } from './debian.ts';
 import { packTarball, sumsOf } from './files.ts';
+import { buildImage } from './image.ts';
 import { ARCHITECTURES, type Architecture } from './node-binary.ts';
 import { buildCommon, completeTree, type Build } from './tree.ts';
 
@@ -16,6 +18,9 @@ const USAGE = `usage: npm run package -- [options]
   --key FILE         sign it with this private Ed25519 key (PEM)
   --new-key FILE     create such a key, and nothing else
   --version VERSION  (default: that of package.json)
+  --deb              Debian packages, too (needs dpkg-deb)
+  --image            OCI images, too (needs buildah, and its base in a registry or in buildah's storage)
+  --base IMAGE       what the images are built on (default: as docker/Dockerfile says)
   --source DIR       another checkout to build, with its node_modules`;
 
 const OPTIONS = {
@@ -25,6 +30,9 @@ const OPTIONS = {
   'new-key': { type: 'string' },
   version: { type: 'string' },
   source: { type: 'string' },
+  deb: { type: 'boolean', default: false },
+  image: { type: 'boolean', default: false },
+  base: { type: 'string' },
   help: { type: 'boolean', default: false },
 } as const;
 
@@ -70,7 +78,15 @@ async function signList(out: string, sums: string, key: KeyObject | undefined): 
   say(`signed with the key ${keyFingerprint(createPublicKey(key))}`);
 }
 
-async function build(out: string, what: Build, architectures: readonly Architecture[]): Promise<string[]> {
+interface Wanted {
+  readonly architectures: readonly Architecture[];
+  readonly deb: boolean;
+  readonly image: boolean;
+  readonly base?: string | undefined;
+}
+
+/** Resolves with the names of the files that were built into `out`. */
+async function build(out: string, what: Build, { architectures, deb, image, base }: Wanted): Promise<string[]> {
   const cache = join(repository, 'node_modules/.cache/package');
   await mkdir(cache, { recursive: true });
   const work = await mkdtemp(join(cache, 'build-'));
@@ -84,6 +100,8 @@ async function build(out: string, what: Build, architectures: readonly Architect
       await completeTree(what, join(work, name), architecture, cache);
       await packTarball(join(out, `${name}.tar.gz`), work, name, what.time);
       built.push(`${name}.tar.gz`);
+      if (deb) built.push(await buildDebianPackage(what, architecture, join(work, name), out));
+      if (image) built.push(await buildImage(what, architecture, join(work, name), out, base));
       await rm(join(work, name), { recursive: true });
     }
   } finally {
@@ -109,7 +127,7 @@ async function main(args: string[]): Promise<void> {
   const out = resolve(values.out);
   await mkdir(out, { recursive: true });
   const what = await describe(resolve(values.source ?? repository), values.version);
-  const built = await build(out, what, architectures);
+  const built = await build(out, what, { architectures, ...values });
   const sums = await sumsOf(out, built);
   await writeFile(join(out, 'SHA256SUMS'), sums);
   say(sums.trimEnd());

@@ -61,7 +61,7 @@ export async function completeTree(
     commit: build.commit,
   });
   await writeFile(join(folder, 'SHA256SUMS'), await sumsOf(folder, await filesBelow(folder)));
-  await setModes(folder, (path) => path.startsWith('bin/') || path === 'install.sh');
+  await setModes(folder, (path) => path.startsWith('bin/') || path === 'install.sh', build.time);
 }
 
 async function lastMigration(source: string): Promise<string> {
