@@ -3,6 +3,8 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { parse } from 'yaml';
+import { run } from '../lab/support/run.ts';
+import { lacks } from '../support/needs.ts';
 
 const root = join(import.meta.dirname, '../..');
 
@@ -61,6 +63,10 @@ test('no secret can be in the image: no build argument but its base, and nothing
   }
 });
 
+test.skipIf(lacks('compose'))('the compose file is one that compose takes', async () => {
+  await run('docker-compose', ['-f', join(root, 'docker/compose.yaml'), 'config', '--quiet']);
+});
+
 test('only relays are in more than one of the three networks', () => {
   expect(Object.keys(compose.networks)).toHaveLength(3);
   for (const [name, { networks }] of Object.entries(compose.services)) {
@@ -76,6 +82,6 @@ test('every component runs on a read-only root without privileges, with a health
     expect(service.security_opt, name).toContain('no-new-privileges:true');
     expect(service.command.slice(1, 4), name).toEqual(['start', '--data', '/data/node']);
     for (const volume of service.volumes) expect(Object.keys(compose.volumes)).toContain(volume.split(':')[0]);
-    if (name !== 'server') expect(service.healthcheck?.test[0], name).toBe('CMD');
+    expect(service.healthcheck?.test[0], name).toBe('CMD');
   }
 });
