@@ -23,6 +23,8 @@ import { pauseUntil, type PauseLimits } from '../lib/async/waiting.ts';
 const types = loadDefinitions('isthmus/topology/v1/topology.proto').isthmus.topology.v1;
 
 const INTERVAL_MS = 5_000;
+/** Between two looks at why no link is up. */
+const UNLINKED_MS = 1_000;
 /** A flapping link must not flood the server. */
 const MIN_INTERVAL_MS = 1_000;
 /** Well below the time for which a server takes what it was told for the present health. */
@@ -76,7 +78,7 @@ async function keepReporting(options: Reporting, stopping: AbortSignal): Promise
   for (;;) {
     while (!isLinked(options.mesh) && !stopping.aborted) {
       tellUnlinked(options);
-      await linked(options.mesh, { ms: INTERVAL_MS, signals: [stopping] });
+      await linked(options.mesh, { ms: UNLINKED_MS, signals: [stopping] });
     }
     if (stopping.aborted) return;
     const startedMs = performance.now();

@@ -7,6 +7,7 @@ import { isLoopback } from '../../lib/net/network-address.ts';
 import { examples, type Cli } from '../cli.ts';
 import { contextFileOf, writeContext } from '../client/context.ts';
 import { shellWord } from '../render/shell.ts';
+import { startCommand } from '../render/next-command.ts';
 
 interface InitOptions {
   readonly data: string;
@@ -79,7 +80,7 @@ export function addInitCommand(program: Command, cli: Cli): void {
           ? `context        ${context}${context === usual ? '' : `, because ${usual} is another mesh's`}`
           : `context        ${context} is another mesh's and was left as it is: see \`isthmus login --help\``,
         '',
-        `Next:  isthmus server start --data ${shellWord(options.data)}`,
+        `Next:  ${startCommand('server', dataDir)}`,
         `       ${command} site create eu`,
         `       ${command} token create --role relay --site eu --name eu --address HOST:PORT`,
         '       (HOST:PORT is what the children of the relay dial)',

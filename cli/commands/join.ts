@@ -13,7 +13,7 @@ import { asOwnerOf } from '../../lib/files/as-owner.ts';
 import type { JoinOptions as NodeJoin } from '../../node/join/join.ts';
 import { examples, type Cli } from '../cli.ts';
 import { escapeText } from '../render/escape.ts';
-import { shellWord } from '../render/shell.ts';
+import { startCommand } from '../render/next-command.ts';
 import { readSecret } from '../files.ts';
 import { say } from '../terminal.ts';
 import { collectWhole, duration } from '../values.ts';
@@ -133,7 +133,7 @@ async function join(cli: Cli, options: JoinOptions): Promise<void> {
     showCheck(cli, SCRIPTS_CHECK);
   }
   cli.show({ node, role, site, meshId, dataDir, checks }, () =>
-    [inMesh(identity), `Next:  isthmus ${role} start --data ${shellWord(folder)}`].join('\n'),
+    [inMesh(identity), `Next:  ${startCommand(role, dataDir)}`].join('\n'),
   );
 }
 

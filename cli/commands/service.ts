@@ -7,7 +7,7 @@ import { NODE_ROLES, type NodeRole } from '../../contract/nodes.ts';
 import { SCRIPT_ACCOUNT } from '../../host/services/accounts.ts';
 import { installService, requireInstallable } from '../../host/services/install.ts';
 import { requireServices } from '../../host/services/requirements.ts';
-import { isConnected, serviceOf, thisHost, type Service } from '../../host/services/service.ts';
+import { reasonOf, serviceOf, thisHost, type Reason, type Service } from '../../host/services/service.ts';
 import { uninstallService } from '../../host/services/uninstall.ts';
 import { installedRoles, unitOf } from '../../host/services/units.ts';
 import { asOwnerOf } from '../../lib/files/as-owner.ts';
@@ -70,9 +70,9 @@ function setScriptUser(dataDir: string, given?: string): { readonly user: string
 }
 
 /** What is said of a service, for programs. */
-export function serviceFacts({ role, unit, active, status }: Service): object {
-  const { version = null, state = null, since = null, code = null, detail = null } = status ?? {};
-  return { role, unit, active, version, state, since, code, detail };
+export function serviceFacts({ role, unit, active, status }: Service, reason?: Reason) {
+  const { version = null, state = null, since = null } = status ?? {};
+  return { role, unit, active, version, state, since, code: reason?.code ?? null, detail: reason?.message ?? null };
 }
 
 async function showServices(cli: Cli, given: NodeRole | undefined): Promise<void> {
@@ -81,25 +81,26 @@ async function showServices(cli: Cli, given: NodeRole | undefined): Promise<void
   const installed = installedRoles(host.layout);
   if (given !== undefined && !installed.includes(given)) throw notInstalled(given);
   const roles = given === undefined ? installed : [given];
-  const services = await Promise.all(roles.map((role) => serviceOf(host, role)));
-  const rows = services.map(({ role, active, crashes, status }) => [
-    role,
-    active,
-    status?.version,
-    status?.state,
-    moment(status?.since),
-    crashes === 0 ? undefined : crashes,
-    status?.code === undefined ? undefined : `${status.detail ?? ''} (${status.code})`,
-  ]);
-  cli.show(services.map(serviceFacts), () =>
-    services.length === 0
-      ? 'no service of Isthmus is installed here'
-      : renderTable(['role', 'unit', 'version', 'state', 'since', 'restarts', 'why'], rows),
+  const facts = await Promise.all(
+    roles.map(async (role) => {
+      const service = await serviceOf(host, role);
+      return serviceFacts(service, await reasonOf(host, service));
+    }),
   );
-  const wrong = services.filter((service) => !isConnected(service)).map(({ unit }) => unit);
+  const rows = facts.map(({ role, active, version, state, since, code, detail }) => [
+    ...[role, active, version, state],
+    moment(since),
+    code === null ? null : `${detail} (${code})`,
+  ]);
+  cli.show(facts, () =>
+    facts.length === 0
+      ? 'no service of Isthmus is installed here'
+      : renderTable(['role', 'unit', 'version', 'state', 'since', 'why'], rows),
+  );
+  const wrong = facts.filter(({ state }) => state !== 'connected').map(({ unit }) => unit);
   if (wrong.length === 0) return;
   throw new IsthmusError('CHECK_FAILED', `not connected: ${wrong.join(', ')}`, {
-    remedy: `Its log says more: \`journalctl -u ${wrong[0]}\`.`,
+    remedy: `Mend what it says; \`journalctl -u ${wrong[0]}\` says more.`,
   });
 }
 

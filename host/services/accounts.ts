@@ -8,14 +8,20 @@ export const SERVICE_ACCOUNT = 'isthmus';
 /** Runs the scripts of a tentacle, unless another is named. */
 export const SCRIPT_ACCOUNT = 'isthmus-scripts';
 
-const CREATED = ['--system', '--user-group', '--no-create-home', '--home-dir', '/nonexistent'];
+/** Programs that scripts call keep their own files there. */
+const SCRIPT_HOME = ['--create-home', '--home-dir', '/var/lib/isthmus/scripts'];
+const NO_HOME = ['--no-create-home', '--home-dir', '/nonexistent'];
 
 /** The account of this name, created where it is missing. SERVICE_UNSUPPORTED where that cannot be done. */
-export async function ensureAccount(name: string, run: RunProgram = runProgram): Promise<Account> {
+export async function ensureAccount(
+  name: typeof SERVICE_ACCOUNT | typeof SCRIPT_ACCOUNT,
+  run: RunProgram = runProgram,
+): Promise<Account> {
   const found = await findUser(name);
   if (found !== undefined) return found;
+  const home = name === SCRIPT_ACCOUNT ? SCRIPT_HOME : NO_HOME;
   try {
-    await run('useradd', ...CREATED, '--shell', '/usr/sbin/nologin', name);
+    await run('useradd', '--system', '--user-group', ...home, '--shell', '/usr/sbin/nologin', name);
   } catch (cause) {
     throw noAccount(name, cause);
   }

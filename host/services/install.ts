@@ -7,7 +7,7 @@ import { pause } from '../../lib/async/waiting.ts';
 import { ensureAccount, SCRIPT_ACCOUNT, SERVICE_ACCOUNT } from './accounts.ts';
 import { giveDataFolder, makeDataFolder } from './data-folder.ts';
 import { requireServices, requireSoftware } from './requirements.ts';
-import { isConnected, serviceOf, type Service, type ServiceHost } from './service.ts';
+import { isConnected, reasonOf, serviceOf, type Service, type ServiceHost } from './service.ts';
 import { installedRoles, limitScripts, linkUnit, unitOf, UPGRADER_PATH, UPGRADER_UNITS } from './units.ts';
 import { uninstallService } from './uninstall.ts';
 
@@ -87,7 +87,7 @@ async function connected(host: ServiceHost, options: InstallOptions, sinceMs: nu
     if (service.hasEnded || service.crashes > crashes) throw await startFailed(host, role, { sinceMs });
     if (signal.aborted)
       throw new IsthmusError('CANCELLED', `the service of the ${role} is installed, and not connected yet`);
-    if (performance.now() - begunMs >= waitMs) throw notConnected(service);
+    if (performance.now() - begunMs >= waitMs) throw await notConnected(host, service);
     await pause(POLL_MS, signal);
   }
 }
@@ -109,7 +109,8 @@ async function startFailed(
   return new IsthmusError('SERVICE_START_FAILED', message, { remedy: last.remedy, cause });
 }
 
-function notConnected({ unit, status }: Service): IsthmusError {
-  const why = status?.code === undefined ? '' : `: ${status.detail ?? ''} (${status.code})`;
-  return new IsthmusError('SERVICE_NOT_CONNECTED', `${unit} runs, and is not connected yet${why}`);
+async function notConnected(host: ServiceHost, service: Service): Promise<IsthmusError> {
+  const reason = await reasonOf(host, service);
+  const why = reason === undefined ? '' : `: ${reason.message} (${reason.code})`;
+  return new IsthmusError('SERVICE_NOT_CONNECTED', `${service.unit} runs, and is not connected yet${why}`);
 }

@@ -31,6 +31,22 @@ export async function serviceOf({ layout, systemd }: ServiceHost, role: NodeRole
   return { role, unit, ...state, status: status?.pid === state.pid ? status : undefined };
 }
 
+/** Why a service is not connected, as its component says, or said before it ended. */
+export interface Reason {
+  /** Of the catalogue of the version that runs. */
+  readonly code: string;
+  readonly message: string;
+}
+
+/** Undefined where nothing says why. */
+export async function reasonOf(
+  { systemd }: ServiceHost,
+  { unit, hasEnded, status }: Service,
+): Promise<Reason | undefined> {
+  if (hasEnded) return systemd.lastError(unit);
+  return status?.code === undefined ? undefined : { code: status.code, message: status.detail ?? '' };
+}
+
 /** Whether its component is connected. */
 export function isConnected({ status }: Service): boolean {
   return status?.state === 'connected';

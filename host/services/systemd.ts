@@ -1,6 +1,7 @@
 // What the services of this machine ask of systemd: to start and stop units, how they are, and what was said last.
 import { existsSync } from 'node:fs';
 import { isErrorCode, type ErrorCode } from '../../contract/errors.ts';
+import { pause } from '../../lib/async/waiting.ts';
 import { runProgram, type RunProgram } from '../../lib/programs.ts';
 
 export interface UnitState {
@@ -23,6 +24,8 @@ export interface LastError {
 
 const PROPERTIES = ['ActiveState', 'SubState', 'MainPID', 'NRestarts'];
 const LAST_LINES = 200;
+const JOURNAL_ATTEMPTS = 5;
+const JOURNAL_PAUSE_MS = 200;
 /** As `isthmus` reports an error, and what follows it. */
 const ERROR_LINE = /^isthmus: (.*) \(([A-Z][A-Z0-9_]+)(?: at .*)?\)$/;
 const REMEDY_LINE = /^ {2}what to do: (.*)$/;
@@ -30,14 +33,16 @@ const REMEDY_LINE = /^ {2}what to do: (.*)$/;
 /** The service manager of this machine. Rejects as `execFile` does where a command fails. */
 export class Systemd {
   readonly #run: RunProgram;
+  readonly #runtime: string;
 
-  constructor(run: RunProgram = runProgram) {
+  constructor(run: RunProgram = runProgram, runtime = '/run/systemd/system') {
     this.#run = run;
+    this.#runtime = runtime;
   }
 
   /** Whether this machine was booted with systemd (sd_booted(3)). */
   isRunning(): boolean {
-    return existsSync('/run/systemd/system');
+    return existsSync(this.#runtime);
   }
 
   /** Has the units read again, after one or what it links to has changed. */
@@ -77,8 +82,17 @@ export class Systemd {
     };
   }
 
-  /** What the component of a unit said last, since `sinceMs`. Undefined where the journal does not say. */
-  async lastError(unit: string, sinceMs: number): Promise<LastError | undefined> {
+  /** What the component of a unit said last before it ended, since `sinceMs`; undefined where the journal has nothing. */
+  async lastError(unit: string, sinceMs = 0): Promise<LastError | undefined> {
+    for (let attempt = 1; ; attempt += 1) {
+      const found = await this.#lastError(unit, sinceMs);
+      if (found !== undefined || attempt === JOURNAL_ATTEMPTS) return found;
+      // What a process wrote may reach the journal after its end.
+      await pause(JOURNAL_PAUSE_MS);
+    }
+  }
+
+  async #lastError(unit: string, sinceMs: number): Promise<LastError | undefined> {
     const since = `--since=@${Math.floor(sinceMs / 1000)}`;
     const words = ['--no-pager', '--output=cat', `--lines=${LAST_LINES}`, since, `--unit=${unit}`];
     const lines = (await this.#run('journalctl', ...words).catch(() => '')).split('\n');

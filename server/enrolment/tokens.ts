@@ -183,7 +183,7 @@ function command({ role, parents, address }: JoinToken, pin: string, addresses: 
     ...addresses.map((each) => `--address ${quoted(each)}`),
     ...(dialled !== undefined || role === 'relay' ? [`--listen '[::]:${port}'`] : []),
   ];
-  return `isthmus join --data /var/lib/isthmus/${role} ${options.join(' ')} --pin ${pin} --token-file -`;
+  return `isthmus join --service --role ${role} ${options.join(' ')} --pin ${pin} --token-file -`;
 }
 
 /** Brackets are a pattern to some shells. */

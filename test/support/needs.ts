@@ -35,6 +35,7 @@ export const needs = {
   compose: (): Need => command('docker-compose', 'docker-compose', 'version'),
   debootstrap: (): Need => command('debootstrap', 'debootstrap'),
   nspawn: (): Need => command('systemd-nspawn', 'systemd-container'),
+  systemdAnalyze: (): Need => command('systemd-analyze', 'systemd'),
   iproute: (): Need => command('ip', 'iproute2', '-V'),
   previousVersion: (): Need => {
     const looked = spawnSync('git', ['cat-file', '-e', PREVIOUS_COMMIT], { cwd: import.meta.dirname, stdio: 'ignore' });
