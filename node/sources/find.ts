@@ -10,6 +10,7 @@ import type { Logger } from '../../lib/telemetry/log.ts';
 import type { Source } from '../../lib/blobs/fetch.ts';
 import type { Mesh } from '../../mesh/types.ts';
 import type { FindSourcesResponse__Output } from '../../proto/gen/isthmus/topology/v1/FindSourcesResponse.ts';
+import type { PackageSource__Output } from '../../proto/gen/isthmus/topology/v1/PackageSource.ts';
 import type { SourcesClient } from '../../proto/gen/isthmus/topology/v1/Sources.ts';
 
 export interface FoundSources {
@@ -21,6 +22,11 @@ export interface FoundSources {
 
 /** Finds the sources of a digest; `downloadToken` is that of the requester. */
 export type FindSources = (sha256: string, downloadToken: string) => Promise<FoundSources>;
+
+/** Sources as a message has them: a source without an open port has an empty URL there. */
+export function receivedSources(sources: readonly PackageSource__Output[]): Source[] {
+  return sources.map(({ node, path, url }) => ({ node, path, ...(url === '' ? {} : { url }) }));
+}
 
 /** Shorter than a target waits for its first byte, so that a hanging server does not fail the download. */
 const TIMEOUT_MS = 8_000;
@@ -53,7 +59,7 @@ export class SourceFinder {
         (client, options, done) => client.find({ sha256 }, options, done),
         { deadlineMs: TIMEOUT_MS },
       );
-      const sources = found.sources.map(({ node, path, url }) => ({ node, path, ...(url === '' ? {} : { url }) }));
+      const sources = receivedSources(found.sources);
       this.#keep(sources);
       return { sources, downloadToken: found.downloadToken };
     } catch (thrown) {

@@ -12,6 +12,7 @@ import { background } from '../../lib/async/background.ts';
 import { Mutex } from '../../lib/async/mutex.ts';
 import { compareVersions } from '../../lib/package-versions.ts';
 import type { Logger } from '../../lib/telemetry/log.ts';
+import { receivedSources } from '../sources/find.ts';
 import type { BeginRequest__Output } from '../../proto/gen/isthmus/upgrade/v1/BeginRequest.ts';
 import type { UpgradeStatus__Output } from '../../proto/gen/isthmus/upgrade/v1/UpgradeStatus.ts';
 import { clearUpgradeFolder, fetchTarball, type DownloadDeps, type DownloadProgress } from './download.ts';
@@ -160,7 +161,8 @@ export class NodeUpgrade {
     request: BeginRequest__Output,
     { version, sha256 }: { readonly version: string; readonly sha256: string },
   ): void {
-    const { id, tarball, sizeBytes, sums, confirmWithinS } = request;
+    const { id, tarball, sizeBytes, sums, confirmWithinS, downloadToken } = request;
+    const sources = receivedSources(request.sources);
     const { dataDir, host, role, log } = this.#options;
     const own: Own = { id, stop: new AbortController(), totalBytes: sizeBytes, progress: NO_PROGRESS };
     const { signal } = own.stop;
@@ -170,7 +172,8 @@ export class NodeUpgrade {
       const onProgress = (progress: DownloadProgress): void => {
         own.progress = progress;
       };
-      own.progress = await fetchTarball(deps, { name: tarball, sha256, sizeBytes }, request, { signal, onProgress });
+      const wanted = { name: tarball, sha256, sizeBytes };
+      own.progress = await fetchTarball(deps, wanted, { sources, downloadToken }, { signal, onProgress });
       signal.throwIfAborted();
       const signature = request.signature.toString('base64');
       await writeOrder(dataDir, { id, role, version, tarball, sums, signature, confirmWithinS });
