@@ -35,7 +35,6 @@ export const BACKGROUND_TASKS = [
   'tickets.sweep',
   'topology.reconcile',
   'undeletable.sweep',
-  'upgrade.clear',
 ] as const;
 
 export type BackgroundTask = (typeof BACKGROUND_TASKS)[number];

@@ -1,6 +1,7 @@
 // Fetches the tarball of an upgrade into the data folder, from the nearest source that works. Resumes where it stopped,
 // also after a restart; of all that lay there before, only a part of this very tarball stays.
-import { readdir, rm } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { IsthmusError } from '../../contract/errors.ts';
 import { askForBlob, type SourceConnection } from '../../lib/blobs/blob-client.ts';
@@ -56,8 +57,10 @@ export async function fetchTarball(
   { signal, onProgress }: { readonly signal: AbortSignal; readonly onProgress: (progress: DownloadProgress) => void },
 ): Promise<DownloadProgress> {
   const partial = `${name}.partial`;
-  await clearUpgradeFolder(dataDir, [partial]);
+  await clearUpgradeFolder(dataDir, [name, partial]);
   const folder = upgradeFolder(dataDir);
+  // Whole, but never ordered: its bytes are checked as those of a part.
+  if (existsSync(join(folder, name))) await rename(join(folder, name), join(folder, partial));
   const target = await BlobWriter.open({
     path: join(folder, partial),
     mostBytes: sizeBytes,

@@ -8,7 +8,6 @@ import { IsthmusError } from '../../contract/errors.ts';
 import { parseTarballName, readTrustedKeys, signedDigest } from '../../certs/release-keys.ts';
 import { readOrders, writeConfirmation, writeOrder } from '../../host/orders.ts';
 import { readJournal, type Change } from '../../host/versions/journal.ts';
-import { background } from '../../lib/async/background.ts';
 import { Mutex } from '../../lib/async/mutex.ts';
 import { compareVersions } from '../../lib/package-versions.ts';
 import type { Logger } from '../../lib/telemetry/log.ts';
@@ -59,16 +58,13 @@ const NO_PROGRESS: DownloadProgress = { bytes: 0, from: '' };
 
 export class NodeUpgrade {
   readonly #options: UpgradeOptions;
-  /** Begins, and clears up, one at a time. */
+  /** Begins, and withdraws, one at a time. */
   readonly #alone = new Mutex();
   #own: Own | undefined;
   #fetching: Promise<void> = Promise.resolve();
-  /** The upgrade whose files are gone. */
-  #cleared: string | undefined;
 
   constructor(options: UpgradeOptions) {
     this.#options = options;
-    this.#clearEnded(readJournal(options.host.layout));
   }
 
   /**
@@ -109,8 +105,6 @@ export class NodeUpgrade {
   status(id: string): UpgradeStatus__Output {
     const { host, version } = this.#options;
     const { unsupported } = host;
-    const latest = readJournal(host.layout);
-    this.#clearEnded(latest);
     const about = (phase: Phase, { code = '', message = '' }: { code?: string; message?: string } = {}) => {
       const { progress = NO_PROGRESS, totalBytes = 0 } = this.#own?.id === id ? this.#own : {};
       return {
@@ -120,6 +114,7 @@ export class NodeUpgrade {
       };
     };
     if (id === '' || unsupported !== undefined) return about('UPGRADE_PHASE_UNSPECIFIED');
+    const latest = readJournal(host.layout);
     if (latest?.id === id) return about(PHASES[latest.phase], 'code' in latest ? latest : {});
     const own = this.#own;
     if (own?.id !== id) return about(this.#orderedUpgrade() === id ? 'ORDERED' : 'UPGRADE_PHASE_UNSPECIFIED');
@@ -144,9 +139,10 @@ export class NodeUpgrade {
     if (this.#own?.id === id) await this.stop();
     await this.#alone.run(async () => {
       const { phase } = this.status(id);
-      if (phase !== 'ORDERED' && phase !== 'FAILED') return;
-      if (this.#own?.id === id) this.#own = undefined;
-      if (phase === 'ORDERED') await clearUpgradeFolder(this.#options.dataDir);
+      const isOwn = this.#own?.id === id;
+      if (phase !== 'ORDERED' && !(isOwn && phase === 'FAILED')) return;
+      if (isOwn) this.#own = undefined;
+      await clearUpgradeFolder(this.#options.dataDir);
     });
     return this.status(id);
   }
@@ -200,15 +196,5 @@ export class NodeUpgrade {
     const { host, role } = this.#options;
     const found = readOrders(host.layout).find((each) => each.role === role);
     return found !== undefined && 'order' in found ? found.order.id : undefined;
-  }
-
-  /** Removes the files of an upgrade that has ended. */
-  #clearEnded(latest: Change | undefined): void {
-    if (latest === undefined || !ENDED.has(latest.phase) || this.#cleared === latest.id) return;
-    this.#cleared = latest.id;
-    const clear = async (): Promise<void> => {
-      if (this.#orderedUpgrade() === latest.id) await clearUpgradeFolder(this.#options.dataDir);
-    };
-    background('upgrade.clear', this.#options.log, () => this.#alone.run(clear));
   }
 }

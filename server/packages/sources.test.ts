@@ -48,6 +48,17 @@ describe('sources', () => {
     expect(ask('mirror-eu')).toEqual([feed]);
   });
 
+  it('of a relay: a mirror below it, then those of the sites above it', () => {
+    const inner = [...nodes, node('eu-2', 'relay', 'eu', 'eu'), node('mirror-eu-2', 'mirror', 'eu-2', 'eu')];
+    expect(ask('eu-pci')).toEqual([{ node: 'mirror-pci', path: [] }, { node: 'mirror-eu', path: ['eu'] }, feed]);
+    expect(ask('eu', inner).map(({ node: name, path }) => [name, path])).toEqual([
+      ['mirror-eu', []],
+      ['mirror-eu-2', ['eu-2']],
+      ['server', []],
+    ]);
+    expect(ask('us')).toEqual([feed]);
+  });
+
   it('leaves out revoked mirrors, and those that are directly below the server and have no port', () => {
     const revoked = nodes.map((each) => (each.id === 'mirror-pci' ? { ...each, state: 'revoked' as const } : each));
     expect(ask('t-pci', revoked)[0]?.node).toBe('mirror-eu');

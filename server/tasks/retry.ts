@@ -25,10 +25,10 @@ export async function retryTask(
   actor: Actor,
 ): Promise<Task> {
   const before = await tx.tasks.get(id);
-  const remaining = await checkRetryable(tx, before);
-  const { machines, leftOut } = await acceptingWork(tx, before, remaining);
   const kind = kinds.get(before.kind);
   if (kind.retry === undefined) throw notRetryable(before, `is of a kind that cannot be retried: ${before.kind}`);
+  const remaining = await checkRetryable(tx, before);
+  const { machines, leftOut } = await acceptingWork(tx, before, remaining);
   const task = await kind.retry(tx, before, { machines, deadlineS: before.deadlineS, retryOf: id, actor });
   await tx.events.append({ actor, type: 'task.retried', subject: id, data: { by: task.id } });
   for (const [machine, reason] of leftOut) {
