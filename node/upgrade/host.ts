@@ -1,10 +1,10 @@
 // The host of this process as its node sees it: whether the mesh can upgrade its software.
 import { existsSync, realpathSync } from 'node:fs';
 import { join, sep } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { JoinRole } from '../../contract/join-tokens.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import { hostLayout, type HostLayout } from '../../host/layout.ts';
+import { softwarePath } from '../../lib/software.ts';
 
 export interface UpgradeHost {
   readonly layout: HostLayout;
@@ -20,7 +20,7 @@ const UPGRADER = 'isthmus-upgrade.path';
  * tests install it below another one.
  */
 export function ownHost(role: JoinRole, dataDir: string): UpgradeHost {
-  const root = rootOf(fileURLToPath(import.meta.url));
+  const root = rootOf(softwarePath('package.json'));
   const layout = hostLayout(root);
   const unsupported = (why: string) => ({ layout, unsupported: new IsthmusError('UPGRADE_UNSUPPORTED', why) });
   if (root === undefined) return unsupported('its software was not installed from a tarball');

@@ -11,9 +11,9 @@ import { readJournal, type Change } from '../../host/versions/journal.ts';
 import { Mutex } from '../../lib/async/mutex.ts';
 import { compareVersions } from '../../lib/package-versions.ts';
 import type { Logger } from '../../lib/telemetry/log.ts';
-import { receivedSources } from '../sources/find.ts';
 import type { BeginRequest__Output } from '../../proto/gen/isthmus/upgrade/v1/BeginRequest.ts';
 import type { UpgradeStatus__Output } from '../../proto/gen/isthmus/upgrade/v1/UpgradeStatus.ts';
+import { receivedSources } from '../sources/find.ts';
 import { clearUpgradeFolder, fetchTarball, type DownloadDeps, type DownloadProgress } from './download.ts';
 import type { UpgradeHost } from './host.ts';
 
@@ -178,7 +178,10 @@ export class NodeUpgrade {
     };
     this.#fetching = work().catch((thrown: unknown) => {
       own.error = IsthmusError.from(thrown);
-      log.warn({ upgrade: id, version, err: thrown }, 'the software for an upgrade was not fetched');
+      log.warn(
+        { upgrade: id, version, code: own.error.code, err: own.error.message },
+        'the software for an upgrade was not fetched',
+      );
     });
   }
 

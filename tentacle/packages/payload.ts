@@ -6,6 +6,7 @@ import { isPackageFormat } from '../../lib/archives/archive.ts';
 import { isSha256 } from '../../lib/blobs/digest.ts';
 import type { Source } from '../../lib/blobs/fetch.ts';
 import { versionKey } from '../../lib/package-versions.ts';
+import { receivedSources } from '../../node/sources/find.ts';
 import { readInstallation, type Installation } from '../installation.ts';
 import type { FileRules } from './ownership.ts';
 import type { PackagePayload__Output } from '../../proto/gen/isthmus/tentacle/v1/PackagePayload.ts';
@@ -62,7 +63,7 @@ export function readOrder(payload: PackagePayload__Output): PackageOrder {
     fileRules: readFileRules(payload),
     installTo: installTo === '' ? undefined : installTo,
     revert,
-    sources: sources.map(({ node, path, url }) => ({ node, path, ...(url === '' ? {} : { url }) })),
+    sources: receivedSources(sources),
   };
 }
 

@@ -234,6 +234,14 @@ export class World {
     this.#running.delete(id);
   }
 
+  /** Ends a process as its service would, and waits until it is gone. */
+  async terminate(id: string): Promise<void> {
+    const started = this.#running.get(id);
+    started?.childProcess.kill('SIGTERM');
+    await started?.exited;
+    this.#running.delete(id);
+  }
+
   /** The end of a node's log, or all of it. */
   async log(id: string, lines: number = 30): Promise<string> {
     const whole = await readFile(join(this.#options.folder, 'logs', `${id}.log`), 'utf8').catch(() => '');
