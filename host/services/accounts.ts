@@ -9,7 +9,7 @@ export const SERVICE_ACCOUNT = 'isthmus';
 export const SCRIPT_ACCOUNT = 'isthmus-scripts';
 
 /** Programs that scripts call keep their own files there. */
-const SCRIPT_HOME = ['--create-home', '--home-dir', '/var/lib/isthmus/scripts'];
+const SCRIPT_HOME = ['--create-home', '--home-dir', '/var/lib/isthmus/scripts', '--key', 'UMASK=0077'];
 const NO_HOME = ['--no-create-home', '--home-dir', '/nonexistent'];
 
 /** The account of this name, created where it is missing. SERVICE_UNSUPPORTED where that cannot be done. */

@@ -105,7 +105,8 @@ async function startFailed(
   const unit = unitOf(role);
   const last = await systemd.lastError(unit, sinceMs);
   if (last === undefined) return new IsthmusError('SERVICE_START_FAILED', `${unit} does not stay up`, { cause });
-  const message = `${unit} does not stay up: ${last.message} (${last.code})`;
+  const code = last.code === 'SERVICE_START_FAILED' ? '' : ` (${last.code})`;
+  const message = `${unit} does not stay up: ${last.message}${code}`;
   return new IsthmusError('SERVICE_START_FAILED', message, { remedy: last.remedy, cause });
 }
 

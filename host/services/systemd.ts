@@ -29,6 +29,8 @@ const JOURNAL_PAUSE_MS = 200;
 /** As `isthmus` reports an error, and what follows it. */
 const ERROR_LINE = /^isthmus: (.*) \(([A-Z][A-Z0-9_]+)(?: at .*)?\)$/;
 const REMEDY_LINE = /^ {2}what to do: (.*)$/;
+/** As systemd reports what keeps it from running a component at all. */
+const STEP_LINE = /: (Failed at step .*)$/;
 
 /** The service manager of this machine. Rejects as `execFile` does where a command fails. */
 export class Systemd {
@@ -98,10 +100,16 @@ export class Systemd {
     const lines = (await this.#run('journalctl', ...words).catch(() => '')).split('\n');
     const at = lines.findLastIndex((line) => ERROR_LINE.test(line));
     const [, message, code] = ERROR_LINE.exec(lines[at] ?? '') ?? [];
-    if (message === undefined || code === undefined || !isErrorCode(code)) return undefined;
+    if (message === undefined || code === undefined || !isErrorCode(code)) return failedStep(lines);
     const remedy = lines.slice(at + 1).map((line) => REMEDY_LINE.exec(line)?.[1]);
     return { code, message, remedy: remedy.find((each) => each !== undefined) };
   }
+}
+
+function failedStep(lines: readonly string[]): LastError | undefined {
+  const steps = lines.map((line) => STEP_LINE.exec(line)?.[1]);
+  const message = steps.findLast((step) => step !== undefined);
+  return message === undefined ? undefined : { code: 'SERVICE_START_FAILED', message, remedy: undefined };
 }
 
 function splitAt(line: string, separator: string): [string, string] {

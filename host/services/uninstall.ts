@@ -1,4 +1,6 @@
 // Takes the service of a component away from this host. Its data stay unless they are to be deleted, too.
+import { existsSync, realpathSync } from 'node:fs';
+import { IsthmusError } from '../../contract/errors.ts';
 import type { NodeRole } from '../../contract/nodes.ts';
 import { runProgram } from '../../lib/programs.ts';
 import type { ServiceHost } from './service.ts';
@@ -24,6 +26,16 @@ export async function uninstallService(
     for (const unit of UPGRADER_UNITS) unlinkUnit(layout, unit);
   }
   await systemd.reload();
-  // `rm` holds on to each folder that it empties: none can be replaced by a link meanwhile.
-  if (deletesData) await runProgram('rm', '-rf', '--one-file-system', '--', layout.dataDir(role));
+  if (deletesData) await deleteFolder(layout.dataDir(role));
+}
+
+async function deleteFolder(dataDir: string): Promise<void> {
+  if (!existsSync(dataDir)) return;
+  try {
+    // `rm` holds on to each folder that it empties: none can be replaced by a link meanwhile. The folder itself may be a
+    // link of root's.
+    await runProgram('rm', '-rf', '--one-file-system', '--', realpathSync(dataDir), dataDir);
+  } catch (cause) {
+    throw new IsthmusError('FILE_UNUSABLE', `${dataDir} cannot be deleted whole`, { cause });
+  }
 }

@@ -3,7 +3,7 @@
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { copyFile, mkdir, writeFile } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { NODE_ROLES } from '../../contract/nodes.ts';
 import { hostLayout } from '../../host/layout.ts';
@@ -43,7 +43,7 @@ test.each(NODE_ROLES)('that of a %s starts it on its data folder, for ever', (ro
   const settings = settingsOf(unitOf(role));
   const { current, dataDir } = hostLayout();
   expect(settings.get('ExecStart')).toEqual([`${current}/bin/isthmus ${role} start --data ${dataDir(role)}`]);
-  expect(settings.get('StateDirectory')).toEqual([`isthmus/${basename(dataDir(role))}`]);
+  expect(settings.get('ReadWritePaths')).toEqual(role === 'tentacle' ? undefined : [`-${dataDir(role)}`]);
   expect(settings.get('Restart')).toEqual(['always']);
   expect(settings.get('StartLimitIntervalSec')).toEqual(['0']);
   // `stop` gives a component 20 s.
