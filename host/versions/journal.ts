@@ -5,7 +5,7 @@ import { Type, type Static, type TProperties } from 'typebox';
 import { Value } from 'typebox/value';
 import { JOIN_ROLES } from '../../contract/join-tokens.ts';
 import { NODE_ROLES } from '../../contract/nodes.ts';
-import { errnoOf } from '../../lib/files/disk-space.ts';
+import { errnoOf, translateDiskFull } from '../../lib/files/disk-space.ts';
 import { writeDurably } from '../../lib/files/durable.ts';
 import type { HostLayout } from '../layout.ts';
 
@@ -75,8 +75,12 @@ export function readJournal({ journal }: HostLayout): Change | undefined {
   }
 }
 
-/** Writes the phase that begins now; on disk when it returns. */
+/** Writes the phase that begins now; on disk when it returns. DISK_FULL where there is no room for it. */
 export function writeJournal<Phase extends Change>({ journal }: HostLayout, change: Phase): Phase {
-  writeDurably(journal, `${JSON.stringify(change)}\n`, 0o644);
+  try {
+    writeDurably(journal, `${JSON.stringify(change)}\n`, 0o644);
+  } catch (thrown) {
+    throw translateDiskFull(thrown, journal);
+  }
   return change;
 }

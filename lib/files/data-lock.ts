@@ -22,6 +22,8 @@ const CONTENTION_MS = 250;
 
 /** Another process, or another holder in this one, has the lock. */
 const SQLITE_BUSY = 5;
+/** No room: SQLite begins a journal beside the file. */
+const SQLITE_FULL = 13;
 /** The file holds something else. */
 const SQLITE_NOTADB = 26;
 
@@ -40,7 +42,7 @@ export function lockDataDir(dataDir: string): DataLock {
     createPrivate(join(dataDir, LOCK_FILE));
     chmodSync(join(dataDir, LOCK_FILE), 0o600);
     database = new DatabaseSync(join(dataDir, LOCK_FILE), { timeout: CONTENTION_MS });
-    // The open transaction is the lock; it is never committed. It writes nothing, so a full disk does not matter.
+    // The open transaction is the lock; it is never committed.
     database.exec('begin exclusive');
   } catch (thrown) {
     database?.close();
@@ -78,6 +80,7 @@ function lockFailure(dataDir: string, thrown: unknown): IsthmusError {
     const holder = readHolder(join(dataDir, PID_FILE));
     return new IsthmusError('DATA_DIR_LOCKED', `${dataDir} is in use by process ${holder}`);
   }
+  if (code === SQLITE_FULL) return new IsthmusError('DISK_FULL', `the disk of ${dataDir} is full`, { cause: thrown });
   if (code === SQLITE_NOTADB) {
     const remedy = 'The file is damaged. It holds no data: delete it while nothing runs on the folder.';
     const message = `${join(dataDir, LOCK_FILE)} is not the file of a lock`;

@@ -1,23 +1,21 @@
 // The upgrader: what it installs of what nodes order, and what becomes of an order that it must not carry out.
-import { generateKeyPairSync, type KeyObject } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { generateKeyPairSync } from 'node:crypto';
+import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { create } from 'tar';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { signSums } from '../../certs/release-keys.ts';
 import { readOrders, upgradeFolder, writeConfirmation, writeOrder, type UpgradeOrder } from '../../host/orders.ts';
 import { install } from '../../host/versions/install.ts';
 import { readJournal } from '../../host/versions/journal.ts';
 import { showHost } from '../../host/versions/show.ts';
-import { trustKey } from '../../host/versions/trust.ts';
 import { upgrade } from '../../host/versions/upgrade.ts';
 import { newId } from '../../lib/ids.ts';
 import { tempDir } from '../support/temp.ts';
-import { makeTree, sha256 } from './support/software.ts';
+import { orderOf, RELEASE_KEY, type OrderOptions } from './support/orders.ts';
+import { makeTree } from './support/software.ts';
 import { testHost, type TestHost } from './support/test-host.ts';
 
 const OTHER_ARCHITECTURE = process.arch === 'x64' ? 'arm64' : 'x64';
-const { privateKey, publicKey } = generateKeyPairSync('ed25519');
 let host: TestHost;
 let folder: string;
 
@@ -26,43 +24,10 @@ beforeEach(async () => {
   host = testHost(folder, { whenStopped: 'leave' });
   await install(host, host.tree('1.0.0'));
   host.services.begin('relay');
-  mkdirSync(host.layout.dataDir('relay'), { recursive: true });
-  const key = join(folder, 'isthmus-release.pub');
-  writeFileSync(key, publicKey.export({ type: 'spki', format: 'pem' }));
-  await trustKey(host.layout, key);
 });
 
-interface OrderOptions {
-  readonly version?: string;
-  /** Of what is in the tarball, where that is another one. */
-  readonly packed?: string;
-  readonly architecture?: string;
-  readonly signer?: KeyObject;
-  readonly confirmWithinS?: number;
-  readonly damage?: (tarball: string) => void;
-}
-
 /** Has the relay order a version, as it would after having fetched it. */
-async function order(options: OrderOptions = {}): Promise<UpgradeOrder> {
-  const { version = '1.1.0', packed = version, architecture = process.arch, signer = privateKey, damage } = options;
-  const name = `isthmus-${version}-linux-${architecture}`;
-  makeTree(join(folder, 'packing', name), packed, { architecture });
-  const tarball = join(upgradeFolder(host.layout.dataDir('relay')), `${name}.tar.gz`);
-  await create({ gzip: true, file: tarball, cwd: join(folder, 'packing') }, [name]);
-  const sums = `${sha256(readFileSync(tarball))}  ${name}.tar.gz\n`;
-  damage?.(tarball);
-  const made: UpgradeOrder = {
-    id: newId(),
-    role: 'relay',
-    version,
-    tarball: `${name}.tar.gz`,
-    sums,
-    signature: signSums(sums, signer).toString('base64'),
-    confirmWithinS: options.confirmWithinS ?? 60,
-  };
-  await writeOrder(host.layout.dataDir('relay'), made);
-  return made;
-}
+const order = (options: OrderOptions = {}): Promise<UpgradeOrder> => orderOf(host, folder, options);
 
 async function run(): Promise<void> {
   await upgrade(host, {
@@ -149,9 +114,8 @@ describe('is not installed, and the journal says why:', () => {
   });
 
   test('anything, where no key is trusted', async () => {
-    const [key] = readdirSync(host.layout.releaseKeys);
     await order();
-    rmSync(join(host.layout.releaseKeys, key!));
+    rmSync(host.layout.releaseKeys, { recursive: true });
     await run();
     expect(readJournal(host.layout)).toMatchObject({ phase: 'failed', code: 'SOFTWARE_KEYS_MISSING' });
     await expectUnchanged();
@@ -160,7 +124,7 @@ describe('is not installed, and the journal says why:', () => {
   test('what is not signed for this name', async () => {
     const made = await order();
     const sums = made.sums.replace('1.1.0', '1.2.0');
-    const signature = signSums(sums, privateKey).toString('base64');
+    const signature = signSums(sums, RELEASE_KEY.privateKey).toString('base64');
     await writeOrder(host.layout.dataDir('relay'), { ...made, sums, signature });
     await run();
     expect(readJournal(host.layout)).toMatchObject({ phase: 'failed', code: 'SOFTWARE_NOT_LISTED' });

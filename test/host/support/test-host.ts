@@ -16,8 +16,9 @@ export interface TestHost extends Host {
 
 type TreeArguments = Parameters<typeof makeTree> extends [string, ...infer Rest] ? Rest : never;
 
-export function testHost(root: string, changed: Partial<Host> = {}): TestHost {
-  const layout = hostLayout(join(root, 'host'));
+/** A host in the folder `host` of `folder`; the trees that it makes are in `trees`. */
+export function testHost(folder: string, changed: Partial<Host> = {}, trees = folder): TestHost {
+  const layout = hostLayout(join(folder, 'host'));
   return {
     layout,
     services: new FakeServices(layout),
@@ -25,6 +26,6 @@ export function testHost(root: string, changed: Partial<Host> = {}): TestHost {
     signal: new AbortController().signal,
     whenStopped: 'go-back',
     ...changed,
-    tree: (...given) => makeTree(join(root, `tree-${given[0]}`), ...given),
+    tree: (...given) => makeTree(join(trees, `tree-${given[0]}`), ...given),
   } as TestHost;
 }

@@ -1,0 +1,60 @@
+// A disk that fills up while a version is brought to a host: nothing has changed afterwards, and nothing is left of it.
+import { randomBytes } from 'node:crypto';
+import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { install } from '../../host/versions/install.ts';
+import { readJournal } from '../../host/versions/journal.ts';
+import { showHost } from '../../host/versions/show.ts';
+import { upgrade } from '../../host/versions/upgrade.ts';
+import { lacks } from '../support/needs.ts';
+import { smallDisk } from '../support/small-disk.ts';
+import { tempDir } from '../support/temp.ts';
+import { orderOf } from './support/orders.ts';
+import { testHost, type TestHost } from './support/test-host.ts';
+
+const MIB = 1024 ** 2;
+
+describe.skipIf(lacks('linux', 'root'))('a full disk', () => {
+  let host: TestHost;
+  let folder: string;
+
+  beforeEach(async () => {
+    folder = await tempDir();
+    host = testHost(await smallDisk(44), {}, folder);
+    await install(host, host.tree('1.0.0'));
+    host.services.begin('relay');
+  });
+
+  /** More than what is left free after it. */
+  const large = (): Record<string, string> => ({ 'app/large': randomBytes(12 * MIB).toString('hex') });
+
+  test('in the middle of a copy', async () => {
+    const tree = host.tree('1.1.0', { files: large() });
+    await expect(install(host, tree)).rejects.toMatchObject({ code: 'DISK_FULL' });
+    expect(readJournal(host.layout)).toMatchObject({ phase: 'failed', code: 'DISK_FULL' });
+    await expectUnchanged();
+  });
+
+  test('in the middle of an order', async () => {
+    await orderOf(host, folder, { damage: (tarball) => writeFileSync(tarball, randomBytes(24 * MIB)) });
+    await upgrade(host, { onEnded: () => undefined, onUnusable: () => undefined });
+    expect(readJournal(host.layout)).toMatchObject({ phase: 'failed', code: 'DISK_FULL' });
+    await expectUnchanged();
+  });
+
+  test('before it has begun', async () => {
+    const filler = join(host.layout.root, 'filler');
+    expect(() => writeFileSync(filler, randomBytes(64 * MIB))).toThrow('ENOSPC');
+    await expect(install(host, host.tree('1.1.0'))).rejects.toMatchObject({ code: 'DISK_FULL' });
+    rmSync(filler);
+    await expectUnchanged();
+  });
+
+  async function expectUnchanged(): Promise<void> {
+    expect(await showHost(host.layout)).toMatchObject({ versions: ['1.0.0'], current: '1.0.0', knownGood: '1.0.0' });
+    expect(existsSync(host.layout.command)).toBe(true);
+    expect(host.services.calls).toEqual([]);
+    expect(readdirSync(host.layout.versions).filter((name) => name.startsWith('.'))).toEqual([]);
+  }
+});

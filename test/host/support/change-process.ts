@@ -1,0 +1,10 @@
+// A process that changes the version of a test's host, to be killed: FOLDER install TREE | FOLDER upgrade | FOLDER go-back
+import { goBack, install } from '../../../host/versions/install.ts';
+import { upgrade } from '../../../host/versions/upgrade.ts';
+import { testHost } from './test-host.ts';
+
+const [folder = '', action, tree = ''] = process.argv.slice(2);
+const host = testHost(folder);
+if (action === 'install') await install(host, tree);
+if (action === 'go-back') await goBack(host);
+if (action === 'upgrade') await upgrade(host, { onEnded: () => undefined, onUnusable: () => undefined });
