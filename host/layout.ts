@@ -1,4 +1,5 @@
 // Where the software of a host, its services and their data lie. Tests and images put all of it below another root.
+import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { NodeRole } from '../contract/nodes.ts';
 
@@ -42,4 +43,9 @@ export function hostLayout(root = '/'): HostLayout {
     units: at('etc/systemd/system'),
     dataDir: (role) => at(`var/lib/isthmus/${role}`),
   };
+}
+
+/** Whether a Debian package has the software: only its own means change the version. */
+export function isPackaged({ packaged }: HostLayout): boolean {
+  return existsSync(join(packaged, 'version.json'));
 }

@@ -89,7 +89,7 @@ function messageLine(entry: Exclude<StreamEntry, { kind: 'log' }>): string {
 
 /** Adds `task`. */
 export function addTaskCommands(program: Command, cli: Cli): void {
-  const group = program.command('task').description('tasks: deployments, scripts and health checks');
+  const group = program.command('task').description('tasks: deployments, scripts, health checks and upgrades');
   examples(group, 'isthmus task list --state running', 'isthmus task follow 01j…');
 
   const list = group

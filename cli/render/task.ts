@@ -23,9 +23,10 @@ function numberOf(detail: TaskStep['detail'], key: string): number | undefined {
   return typeof value === 'number' ? value : undefined;
 }
 
-/** How a package was fetched: `2.8 MiB in 1.2 s from mirror-eu`. */
+/** How a package, or another version, came there: `2.8 MiB in 1.2 s from mirror-eu`. */
 export function packageText(step: TaskStep): string {
   if (step.detail?.['cached'] === true) return 'in its cache already';
+  if (step.detail?.['already'] === true) return 'there already';
   const size = numberOf(step.detail, 'bytes');
   const seconds = numberOf(step.detail, 'seconds');
   const from = step.detail?.['from'];

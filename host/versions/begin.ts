@@ -1,17 +1,15 @@
 // The begin of a change of a host's version: what forbids it, and what is noted before anything changes.
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import { IsthmusError } from '../../contract/errors.ts';
 import { newId } from '../../lib/ids.ts';
-import type { HostLayout } from '../layout.ts';
+import { isPackaged, type HostLayout } from '../layout.ts';
 import { readStatus } from '../status.ts';
 import { record, type Host } from './change.ts';
 import type { ChangeIn, ServiceBefore } from './journal.ts';
 import type { Software } from './software.ts';
 
 /** UPGRADE_UNSUPPORTED where a Debian package has the software: only its own means change the version. */
-export function rejectPackaged({ packaged }: HostLayout): void {
-  if (!existsSync(join(packaged, 'version.json'))) return;
+export function rejectPackaged(layout: HostLayout): void {
+  if (!isPackaged(layout)) return;
   throw new IsthmusError('UPGRADE_UNSUPPORTED', 'the software of this host came as a Debian package');
 }
 

@@ -3,7 +3,7 @@ import { existsSync, realpathSync } from 'node:fs';
 import { join, sep } from 'node:path';
 import type { JoinRole } from '../../contract/join-tokens.ts';
 import { IsthmusError } from '../../contract/errors.ts';
-import { hostLayout, type HostLayout } from '../../host/layout.ts';
+import { hostLayout, isPackaged, type HostLayout } from '../../host/layout.ts';
 import { softwarePath } from '../../lib/software.ts';
 
 export interface UpgradeHost {
@@ -23,6 +23,7 @@ export function ownHost(role: JoinRole, dataDir: string): UpgradeHost {
   const root = rootOf(softwarePath('package.json'));
   const layout = hostLayout(root);
   const unsupported = (why: string) => ({ layout, unsupported: new IsthmusError('UPGRADE_UNSUPPORTED', why) });
+  if (isPackaged(layout)) return unsupported('its software came as a Debian package');
   if (root === undefined) return unsupported('its software was not installed from a tarball');
   if (realpathSync(dataDir) !== layout.dataDir(role)) {
     return unsupported(`it is no service of its host: its data folder is ${dataDir}, not ${layout.dataDir(role)}`);

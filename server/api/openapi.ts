@@ -18,7 +18,7 @@ const TAGS = {
   variables: 'Variables of a project.',
   releases: 'Releases: a process with its packages and variables, pinned.',
   deployments: 'Deployments of releases to environments.',
-  tasks: 'Tasks: deployments, scripts and health checks under way or ended.',
+  tasks: 'Tasks: deployments, scripts, health checks and upgrades under way or ended.',
   mesh: 'The mesh as the server sees it, and probes along its paths.',
   probes: 'Liveness and readiness of the process.',
 };

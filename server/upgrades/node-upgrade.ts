@@ -200,7 +200,9 @@ class NodeUpgradeRun {
     try {
       const tried = await this.#try([], async (client) => {
         const status = await this.#statusOf(client, this.#ticket.id);
-        return this.#mayBegin(status) ? this.#begin(client, status) : status;
+        if (!this.#mayBegin(status)) return status;
+        if (status.phase === 'FAILED') await this.#messages.warn(`${status.detail}; trying again`);
+        return this.#begin(client, status);
       });
       if (tried.kind === 'failed') return await this.#onSilence(tried.error);
       [this.#busySinceMs, this.#answeredAtMs] = [undefined, performance.now()];

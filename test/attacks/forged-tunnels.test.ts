@@ -40,6 +40,7 @@ describe('a neighbour on a live link', () => {
     ['a tentacle towards a machine', 'tentacle', { destination: 'web-1', service: 'tentacle' }, 'DIRECTION'],
     ['a tentacle for scripts, of the server', 'tentacle', { service: 'tentacle' }, 'DIRECTION'],
     ['a relay down again, to where scripts run', 'relay', { destination: 'web-1', service: 'tentacle' }, 'DIRECTION'],
+    ['a relay down again, to other software', 'relay', { destination: 'web-1', service: 'upgrade' }, 'DIRECTION'],
     ['a relay in a circle', 'relay', { source: 'web-1', crossed: ['server-1'] }, 'ROUTE_LOOP'],
     ['a relay in the name of the server', 'relay', { source: 'server-1' }, 'ROUTE_LOOP'],
     ['a relay for one that has come too far', 'relay', { destination: 'eu', crossed: elsewhere }, 'HOP_LIMIT'],

@@ -149,8 +149,10 @@ describe('a relay', () => {
       code: 'ROLE_FORBIDDEN',
       hop: 'web-1',
     });
-    await waitFor(async () => (await denials()).length > 0, { what: 'the audit event' });
-    expect(await denials()).toEqual(['web-1: ROLE_FORBIDDEN eu tentacle']);
+    const upgrading = { node: 'web-1', service: 'upgrade', class: 'control', deadlineMs: 5_000 } as const;
+    await expect(relay.dial(upgrading)).rejects.toMatchObject({ code: 'ROLE_FORBIDDEN', hop: 'web-1' });
+    await waitFor(async () => (await denials()).length > 1, { what: 'the audit events' });
+    expect(await denials()).toEqual(['web-1: ROLE_FORBIDDEN eu tentacle', 'web-1: ROLE_FORBIDDEN eu upgrade']);
     expect(await witness.starts()).toEqual(new Map());
   });
 

@@ -8,6 +8,7 @@ import { packagesMutants } from './packages.ts';
 import { serverMutants } from './server.ts';
 import { tasksMutants } from './tasks.ts';
 import { tentacleMutants } from './tentacle.ts';
+import { upgradesMutants } from './upgrades.ts';
 
 /** In the order in which they are run: what takes long comes first, so that all workers end at about the same time. */
 export const records: Readonly<Record<string, Mutants>> = {
@@ -19,4 +20,5 @@ export const records: Readonly<Record<string, Mutants>> = {
   'test/mutants/tentacle.ts': tentacleMutants,
   'test/mutants/packages.ts': packagesMutants,
   'test/mutants/host.ts': hostMutants,
+  'test/mutants/upgrades.ts': upgradesMutants,
 };

@@ -21,6 +21,8 @@ export class FakeUpgradeNode {
   version = '0.1.0';
   architecture = 'x64';
   unsupported = '';
+  /** Does not serve upgrades, as software that is too old. */
+  isOld = false;
   /** Answers the next begins with this. */
   denial: IsthmusError | undefined;
   /** What follows the begin, one phase for each question; the last one stays. */

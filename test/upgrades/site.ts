@@ -1,5 +1,6 @@
 // A site whose nodes speak the wire of upgrades, below a server with the real task engine.
 import { onTestFinished } from 'vitest';
+import { IsthmusError } from '../../contract/errors.ts';
 import type { NewNodeUpgrade } from '../../contract/node-upgrades.ts';
 import type { NodeRole } from '../../contract/nodes.ts';
 import { createUpgradeClients } from '../../server/upgrades/clients.ts';
@@ -35,7 +36,12 @@ export interface Site extends Harness {
 export async function startSite(tentacles: readonly string[], tunables: Partial<UpgradeTunables> = {}): Promise<Site> {
   const hosts = new Map<string, FakeUpgradeNode>();
   const fakes = new Map<string, FakeTentacle>();
-  const dial = dialFakes(() => new Map([...hosts].map(([id, { port }]) => [id, port])));
+  const dialHost = dialFakes(() => new Map([...hosts].map(([id, { port }]) => [id, port])));
+  const dial: typeof dialHost = (options) => {
+    if (hosts.get(options.node)?.isOld !== true) return dialHost(options);
+    const { node: hop } = options;
+    return Promise.reject(new IsthmusError('SERVICE_UNKNOWN', `${hop} does not serve upgrade`, { hop }));
+  };
   const upgradeClients = createUpgradeClients(dial, { dialDeadlineMs: 2_000 });
   const roles = new Map<string, { role: NodeRole }>();
   const h = await startHarness(

@@ -92,20 +92,22 @@ describe('an upgrade of a site', () => {
   });
 
   it('goes on after nodes that no version could be put on, and fails', async () => {
-    const site = await startSite(['web-1', 'web-2', 'web-3', 'web-4', 'web-5']);
+    const site = await startSite(['web-1', 'web-2', 'web-3', 'web-4', 'web-5', 'web-6']);
     site.host('web-1').unsupported = 'its software was not installed from a tarball';
     site.host('web-2').architecture = 'arm64';
     site.host('web-3').version = '0.3.0';
     site.host('web-3').denial = new IsthmusError('UPGRADE_DOWNGRADE', '0.2.0 is lower than 0.3.0, which runs here');
     site.host('web-4').version = VERSION;
+    site.host('web-6').isOld = true;
     const task = await site.upgrade();
-    expect((await site.ended(task)).errorDetail).toBe('failed on web-1, web-2, web-3');
+    expect((await site.ended(task)).errorDetail).toBe('failed on web-1, web-2, web-3, web-6');
     expect(await site.ends(task)).toEqual({
       'web-1': 'failed UPGRADE_UNSUPPORTED',
       'web-2': 'failed SOFTWARE_ARCHITECTURE',
       'web-3': 'failed UPGRADE_DOWNGRADE',
       'web-4': 'succeeded',
       'web-5': 'succeeded',
+      'web-6': 'failed UPGRADE_UNSUPPORTED',
       'mirror-eu': 'succeeded',
       eu: 'succeeded',
     });
