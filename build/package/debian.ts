@@ -45,7 +45,7 @@ export async function buildDebianPackage(
     await setModes(root, (path) => /^(DEBIAN\/p|usr\/lib\/isthmus\/(bin\/|install\.sh$))/.test(path), build.time);
     // Times in the package are no later than this.
     const env = { ...process.env, SOURCE_DATE_EPOCH: String(build.time.getTime() / 1000) };
-    const options = ['--root-owner-group', '-Zgzip', '-z9', '--build', root, join(out, name)];
+    const options = ['--root-owner-group', '-Zgzip', '-z6', '--build', root, join(out, name)];
     await promisify(execFile)('dpkg-deb', options, { env });
   } finally {
     await rm(root, { recursive: true, force: true });

@@ -48,5 +48,5 @@ export async function packTarball(file: string, parent: string, name: string, ti
   const entries = [name, ...folders, ...files].sort();
   const archive = create({ cwd: parent, portable: true, mtime: time, noDirRecurse: true }, entries);
   // Without a name and a time in the header.
-  await pipeline(archive, createGzip({ level: 9 }), createWriteStream(file));
+  await pipeline(archive, createGzip({ level: 6 }), createWriteStream(file));
 }

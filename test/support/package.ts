@@ -2,7 +2,7 @@
 // in the cache for every test that needs it.
 import { createHash, generateKeyPairSync } from 'node:crypto';
 import { existsSync, globSync, readFileSync } from 'node:fs';
-import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import manifest from '../../package.json' with { type: 'json' };
 import { run } from '../lab/support/run.ts';
@@ -31,6 +31,7 @@ export async function builtPackage(version: string = manifest.version): Promise<
   const folder = join(cache, `${sourcesDigest()}-${version}`);
   const name = `isthmus-${version}-linux-${process.arch}`;
   if (!existsSync(folder)) {
+    await removeEarlier(version);
     const partial = await mkdtemp(join(cache, 'partial-'));
     const options = ['--out', partial, '--arch', process.arch, '--version', version, '--key', key];
     await run(process.execPath, [join(root, 'build/package/main.ts'), ...options]);
@@ -38,6 +39,13 @@ export async function builtPackage(version: string = manifest.version): Promise<
     await rename(partial, folder).catch(() => rm(partial, { recursive: true }));
   }
   return { folder, tarball: join(folder, `${name}.tar.gz`), key, name };
+}
+
+/** Removes what was built of this version from other sources. */
+async function removeEarlier(version: string): Promise<void> {
+  for (const name of await readdir(cache)) {
+    if (name.endsWith(`-${version}`)) await rm(join(cache, name), { recursive: true, force: true });
+  }
 }
 
 /** Unpacks the present version into a folder; resolves with the path of its tree. */

@@ -8,6 +8,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { productionDependencies } from '../../build/package/dependencies.ts';
 import { NODE_VERSION } from '../../build/package/node-binary.ts';
 import manifest from '../../package.json' with { type: 'json' };
+import { run } from '../lab/support/run.ts';
+import { lacks } from '../support/needs.ts';
 import { builtPackage, unpackedTree, type BuiltPackage } from '../support/package.ts';
 import { isthmus } from '../support/terminal.ts';
 
@@ -56,6 +58,13 @@ test('is signed, and its files are those of its list', async () => {
     .map((entry) => join(entry.parentPath, entry.name).slice(tree.length + 1));
   expect(listed.map((line) => line.slice(66)).sort()).toEqual(files.filter((name) => name !== 'SHA256SUMS').sort());
   for (const line of listed) expect(sha256(join(tree, line.slice(66)))).toBe(line.slice(0, 64));
+});
+
+test.skipIf(lacks('openssl'))('is signed so that OpenSSL can tell', async () => {
+  const at = (name: string): string => join(built.folder, name);
+  const words = ['pkeyutl', '-verify', '-pubin', '-inkey', at('isthmus-release.pub'), '-rawin'];
+  const said = await run('openssl', [...words, '-in', at('SHA256SUMS'), '-sigfile', at('SHA256SUMS.sig')]);
+  expect(said).toBe('Signature Verified Successfully\n');
 });
 
 test('has the licence of everything that it brings', () => {
