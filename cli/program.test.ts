@@ -3,6 +3,8 @@ import { expect, it } from 'vitest';
 import { tempDir } from '../test/support/temp.ts';
 import { isthmus } from '../test/support/terminal.ts';
 
+const JOIN = ['--address', 'a:1', '--pin', 'b', '--token-file', 'c'];
+
 it.each([[['project', 'set-variables', '--help']], [['project', 'set-variables']]])('rejects %j', async (argv) => {
   const { code, out, err } = await isthmus(argv);
   expect({ code, out }).toEqual({ code: 2, out: '' });
@@ -30,6 +32,10 @@ it.each([
     /unknown command 'stauts'; did you mean mesh status or service status\?/,
   ],
   ['a word of many groups', ['create'], /unknown command 'create' \(USAGE\)/],
+  ['a join without a folder', ['join', ...JOIN], /give the data folder \(--data\), or --service with --role/],
+  ['a service without a role', ['join', ...JOIN, '--service'], /a service is that of a role: add --role/],
+  ['a service with a folder', ['join', ...JOIN, '--service', '--data', 'x'], /leave out --data/],
+  ['scripts of a relay', ['service', 'install', '--role', 'relay', '--script-user', 'x'], /a relay runs no scripts/],
   ['a misspelt option', ['mesh', 'ping', 'eu-1', '--coun', '2'], /unknown option '--coun'; did you mean --count\?/],
 ])('%s: exit 2, the code and what to do', async (_name, argv, said) => {
   const { code, out, err } = await isthmus(argv);

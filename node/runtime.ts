@@ -48,7 +48,6 @@ export interface NodeRuntime {
   readonly identity: IdentityStore;
   readonly revocations: RevocationList;
   readonly mesh: Mesh;
-  readonly status: StatusFile;
 }
 
 /**
@@ -69,10 +68,6 @@ export async function openNode(
   teardown.add(() => {
     lock.unlock();
   });
-  const status = new StatusFile({ dataDir, component: role, log });
-  teardown.add(() => {
-    status.close();
-  });
   const revocations = await RevocationList.open(dataDir, authorityPem, meshId, log);
   const denials = Denials.open(dataDir, log);
   teardown.add(() => denials.close());
@@ -85,7 +80,7 @@ export async function openNode(
     },
   );
   teardown.add(() => mesh.stop());
-  return { role, dataDir, identity, revocations, mesh, status };
+  return { role, dataDir, identity, revocations, mesh };
 }
 
 /**
@@ -96,7 +91,7 @@ export function startUpkeep(
   runtime: NodeRuntime,
   { log, teardown, feedLoopback = false, ...report }: NodeUpkeep,
 ): void {
-  const { dataDir, identity, mesh, status, role, revocations } = runtime;
+  const { dataDir, identity, mesh, role, revocations } = runtime;
   const access = { mesh, identity, revocations, loopback: feedLoopback };
   serveUpgrades({
     ...{ mesh, role, dataDir, log, teardown, version: SOFTWARE_VERSION, host: ownHost(role, dataDir) },
@@ -106,6 +101,10 @@ export function startUpkeep(
   const dial = { node: 'server', service: 'identity', class: 'control', deadlineMs: RENEWAL_DIAL_TIMEOUT_MS } as const;
   const renewal = keepRenewed({ identity, log, renew: renewOverMesh((signal) => mesh.dial({ ...dial, signal })) });
   teardown.add(() => renewal.stop());
+  const status = new StatusFile({ dataDir, component: role, log });
+  teardown.add(() => {
+    status.close();
+  });
   const reports = reportToServer({ ...report, mesh, identity, status, log, dataDir });
   teardown.add(() => reports.stop());
 }

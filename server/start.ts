@@ -113,10 +113,6 @@ async function assemble(config: ServerConfig, log: Logger, teardown: Teardown): 
   teardown.add(() => lock.unlock());
   const store = await openStore({ dataDir, log });
   teardown.add(() => store.close());
-  const status = new StatusFile({ dataDir, component: 'server', schema: LAST_MIGRATION, log });
-  teardown.add(() => {
-    status.close();
-  });
   await clearBackups(dataDir);
   teardown.add(await startAdminSocket(dataDir, adminRequests(dataDir, store), log));
 
@@ -214,6 +210,10 @@ async function assemble(config: ServerConfig, log: Logger, teardown: Teardown): 
   const api = await listen(app, apiListen);
   logErrorsOf(app.server, 'api.listener', log);
   const apiUrl = `${app.listeningOrigin.startsWith('https') ? 'https' : 'http'}://${api}`;
+  const status = new StatusFile({ dataDir, component: 'server', schema: LAST_MIGRATION, log });
+  teardown.add(() => {
+    status.close();
+  });
   status.connected();
   log.info({ node, pin: authorityPin(authorityPem) }, 'the server is up');
   return { mesh: mesh.address ?? config.mesh.listen, api, apiUrl };
