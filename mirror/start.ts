@@ -12,6 +12,7 @@ import { startComponent, type Running, type Teardown } from '../lib/component.ts
 import type { Logger } from '../lib/telemetry/log.ts';
 import { BlobServer, type BlobOrigin, type BlobRequest } from '../lib/blobs/blob-server.ts';
 import { blobEntries, BlobStore } from '../lib/blobs/blob-store.ts';
+import { openCached } from '../lib/blobs/cached-blob.ts';
 import { checkFeedUrl } from '../lib/net/feed-url.ts';
 import { AbandonedSources } from '../node/sources/abandoned.ts';
 import { connectSource, FEED_SERVICE } from '../node/sources/connect.ts';
@@ -55,8 +56,9 @@ async function assemble(config: MirrorConfig, log: Logger, teardown: Teardown): 
   teardown.add(() => sources.stop());
   const access = { mesh, identity, revocations, loopback: config.feedLoopback === true };
   const abandonedSources = new AbandonedSources();
+  const blobs = await BlobStore.open(join(dataDir, 'packages'));
   const cache = new MirrorCache({
-    blobs: await BlobStore.open(join(dataDir, 'packages')),
+    blobs,
     find: (sha256, downloadToken) => sources.find(sha256, downloadToken),
     connect: (source, signal) => connectSource(source, access, signal),
     onSlowSource: abandonedSources.record,
@@ -76,7 +78,8 @@ async function assemble(config: MirrorConfig, log: Logger, teardown: Teardown): 
   if (openPort !== undefined) teardown.add(() => openPort.stop());
   const feed = openPort === undefined ? undefined : urlOf(config, openPort);
   const extra = () => ({ feedUrl: feed ?? '', cachedBytes: cache.cachedBytes });
-  startUpkeep(node, { log, teardown, extra, abandonedSources, feedLoopback: access.loopback });
+  const upkeep = { feedLoopback: access.loopback, openCached: (sha256: string) => openCached(blobs, sha256, log) };
+  startUpkeep(node, { log, teardown, extra, abandonedSources, ...upkeep });
   return { mesh: mesh.address, feed };
 }
 

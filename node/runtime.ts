@@ -17,6 +17,7 @@ import { createMesh } from '../mesh/mesh.ts';
 import { Denials } from '../mesh/denials.ts';
 import { ownHost } from './upgrade/host.ts';
 import { serveUpgrades } from './upgrade/start.ts';
+import type { UpgradeOptions } from './upgrade/upgrade.ts';
 import { connectSource } from './sources/connect.ts';
 import { reportToServer, type ReportOptions } from './report.ts';
 import type { DialAssignment, Mesh, ParentConfig } from '../mesh/types.ts';
@@ -89,13 +90,14 @@ export async function openNode(
  */
 export function startUpkeep(
   runtime: NodeRuntime,
-  { log, teardown, feedLoopback = false, ...report }: NodeUpkeep,
+  { log, teardown, feedLoopback = false, openCached, ...report }: NodeUpkeep,
 ): void {
   const { dataDir, identity, mesh, role, revocations } = runtime;
   const access = { mesh, identity, revocations, loopback: feedLoopback };
   serveUpgrades({
     ...{ mesh, role, dataDir, log, teardown, version: SOFTWARE_VERSION, host: ownHost(role, dataDir) },
     connect: (source, signal) => connectSource(source, access, signal),
+    openCached,
     onSlowSource: report.abandonedSources?.record,
   });
   const dial = { node: 'server', service: 'identity', class: 'control', deadlineMs: RENEWAL_DIAL_TIMEOUT_MS } as const;
@@ -110,6 +112,8 @@ export function startUpkeep(
 }
 
 interface NodeUpkeep extends Pick<ReportOptions, 'abandonedSources' | 'extra' | 'health' | 'onAssignment'> {
+  /** Of a mirror: opens a package that it has in its cache. */
+  readonly openCached?: UpgradeOptions['openCached'];
   /** Whether a source of packages may be on this machine. */
   readonly feedLoopback?: boolean | undefined;
   readonly log: Logger;

@@ -5,6 +5,7 @@ import { readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { IsthmusError } from '../../contract/errors.ts';
 import { askForBlob, type SourceConnection } from '../../lib/blobs/blob-client.ts';
+import type { OpenedBlob } from '../../lib/blobs/blob-store.ts';
 import { BlobWriter, type BlobInfo } from '../../lib/blobs/blob-writer.ts';
 import { Demotions, fetchBlob, type OnSlowSource, type OnWrongSource, type Source } from '../../lib/blobs/fetch.ts';
 import { STALL_MS } from '../../lib/blobs/progress-floor.ts';
@@ -18,6 +19,8 @@ export interface DownloadDeps {
   readonly versions: string;
   /** A stream to a source's feed; both ends are authenticated. */
   readonly connect: (source: Source, signal: AbortSignal) => Promise<SourceConnection>;
+  /** Opens a package that this node has anyway. */
+  readonly openCached?: ((sha256: string) => Promise<OpenedBlob | undefined>) | undefined;
   readonly onWrongSource: OnWrongSource;
   readonly onSlowSource?: OnSlowSource | undefined;
 }
@@ -51,7 +54,7 @@ export async function clearUpgradeFolder(dataDir: string, keep: readonly string[
  * no source delivers it, DISK_FULL, CANCELLED once `signal` aborts; the bytes received stay for the next try.
  */
 export async function fetchTarball(
-  { dataDir, versions, connect, onWrongSource, onSlowSource }: DownloadDeps,
+  { dataDir, versions, connect, openCached, onWrongSource, onSlowSource }: DownloadDeps,
   { name, sha256, sizeBytes }: Tarball,
   { sources, downloadToken }: FoundSources,
   { signal, onProgress }: { readonly signal: AbortSignal; readonly onProgress: (progress: DownloadProgress) => void },
@@ -73,6 +76,8 @@ export async function fetchTarball(
     await assertRoom(folder, sizeBytes - target.bytes);
     // The host copies the tarball before it unpacks it.
     await assertRoom(versions, sizeBytes * (1 + UNPACKED_FACTOR));
+    const cached = await openCached?.(sha256);
+    if (cached !== undefined) await copy(cached, target);
     const { from } = await fetchBlob({
       ...{ sha256, sizeBytes, sources, target, demotions: new Demotions(), signal, onWrongSource, onSlowSource },
       open: async (source, fromByte, aborted) => {
@@ -91,4 +96,10 @@ async function assertRoom(folder: string, bytes: number): Promise<void> {
   const free = await freeBytes(folder);
   if (free - bytes >= RESERVE_BYTES) return;
   throw new IsthmusError('DISK_FULL', `the upgrade needs ${bytes} more bytes in ${folder}, ${free} are free`);
+}
+
+/** The fetch finds the bytes, and checks them. */
+async function copy({ file }: OpenedBlob, target: BlobWriter): Promise<void> {
+  if (target.bytes > 0) await target.restart();
+  for await (const chunk of file.createReadStream() as AsyncIterable<Buffer>) await target.write(chunk);
 }

@@ -25,7 +25,7 @@ export function ownHost(role: JoinRole, dataDir: string): UpgradeHost {
   const unsupported = (why: string) => ({ layout, unsupported: new IsthmusError('UPGRADE_UNSUPPORTED', why) });
   if (isPackaged(layout)) return unsupported('its software came as a Debian package');
   if (root === undefined) return unsupported('its software was not installed from a tarball');
-  if (realpathSync(dataDir) !== layout.dataDir(role)) {
+  if (realPathOf(dataDir) !== realPathOf(layout.dataDir(role))) {
     return unsupported(`it is no service of its host: its data folder is ${dataDir}, not ${layout.dataDir(role)}`);
   }
   if (!existsSync(join(layout.units, UPGRADER))) return unsupported(`its host has no ${UPGRADER}`);
@@ -37,4 +37,8 @@ function rootOf(file: string): string | undefined {
   const [root, ...rest] = file.split(`${sep}opt${sep}isthmus${sep}`);
   if (root === undefined || rest.length !== 1) return undefined;
   return root === '' ? sep : root;
+}
+
+function realPathOf(path: string): string {
+  return existsSync(path) ? realpathSync(path) : path;
 }

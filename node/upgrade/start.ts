@@ -14,7 +14,7 @@ import { NodeUpgrade, type UpgradeOptions } from './upgrade.ts';
 const { service } = loadDefinitions('isthmus/upgrade/v1/upgrade.proto').isthmus.upgrade.v1.Upgrade;
 const SERVERS_ONLY: MethodAccess = { roles: ['server'] };
 
-interface UpgradeServiceOptions extends Pick<UpgradeOptions, 'dataDir' | 'role' | 'host' | 'version'> {
+interface UpgradeServiceOptions extends Pick<UpgradeOptions, 'dataDir' | 'role' | 'host' | 'version' | 'openCached'> {
   readonly mesh: Pick<Mesh, 'listen' | 'denials'>;
   readonly connect: (source: Source, signal: AbortSignal) => Promise<SourceConnection>;
   readonly onSlowSource?: OnSlowSource | undefined;

@@ -9,6 +9,7 @@ import type { IsthmusError } from '../../contract/errors.ts';
 import { hostLayout, type HostLayout } from '../../host/layout.ts';
 import { readConfirmation, readOrders } from '../../host/orders.ts';
 import { writeJournal, type Change } from '../../host/versions/journal.ts';
+import { BlobStore } from '../../lib/blobs/blob-store.ts';
 import { silentLogger } from '../../lib/telemetry/log.ts';
 import { connectSource } from '../../node/sources/connect.ts';
 import { ownHost } from '../../node/upgrade/host.ts';
@@ -50,11 +51,12 @@ function trust(key: KeyObject): void {
 }
 
 /** The node's part, in a process that runs this version. */
-function node(version = '1.1.0', unsupported?: IsthmusError): NodeUpgrade {
+function node(version = '1.1.0', unsupported?: IsthmusError, blobs?: BlobStore): NodeUpgrade {
   const access = { mesh: noMesh(), identity: self.identity, revocations: self.revocations, loopback: true };
   const upgrade = new NodeUpgrade({
     ...{ role: 'relay', dataDir, version, log: silentLogger() },
     host: { layout, unsupported },
+    openCached: blobs && ((digest) => blobs.open(digest)),
     connect: (source, signal) => connectSource(source, access, signal),
     onWrongSource: () => undefined,
   });
@@ -143,6 +145,19 @@ describe('an upgrade that begins', () => {
     await second.begin(request(wrong));
     await until(second, 'ORDERED');
     expect(wrong.requests).toHaveLength(1);
+    expect(readFileSync(join(dataDir, 'upgrade', tarball()))).toEqual(body);
+  });
+
+  it('takes a mirror’s tarball from its own cache', async () => {
+    const blobs = await BlobStore.open(join(dataDir, 'packages'));
+    const writer = await blobs.receive();
+    await writer.write(body);
+    await writer.commit();
+    const from = await origin();
+    const upgrade = node('1.1.0', undefined, blobs);
+    await upgrade.begin(request(from));
+    await until(upgrade, 'ORDERED');
+    expect(from.requests).toEqual([]);
     expect(readFileSync(join(dataDir, 'upgrade', tarball()))).toEqual(body);
   });
 
