@@ -60,7 +60,7 @@ async function describe(source: string, version: string | undefined): Promise<Bu
   return {
     source,
     version: version ?? manifest.version,
-    commit: (await git(source, 'rev-parse', 'HEAD')) ?? null,
+    commit: (await git(source, 'describe', '--always', '--dirty', '--abbrev=40', '--exclude=*')) ?? null,
     time: new Date(Number(seconds) * 1000),
   };
 }

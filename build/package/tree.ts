@@ -12,7 +12,7 @@ export interface Build {
   /** A checkout of Isthmus with its node_modules. */
   readonly source: string;
   readonly version: string;
-  /** Of the sources; null when that is not known. */
+  /** Of the sources, with `-dirty` when they have changed since; null when that is not known. */
   readonly commit: string | null;
   /** The time of everything in an archive. */
   readonly time: Date;

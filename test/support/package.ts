@@ -28,7 +28,7 @@ export interface BuiltPackage {
 /** Builds a version, unless it has been built from the same sources. */
 export async function builtPackage(version: string = manifest.version): Promise<BuiltPackage> {
   const key = await releaseKey();
-  const folder = join(cache, `${sourcesDigest()}-${version}`);
+  const folder = join(cache, `${await sourcesDigest()}-${version}`);
   const name = `isthmus-${version}-linux-${process.arch}`;
   if (!existsSync(folder)) {
     await removeEarlier(version);
@@ -67,8 +67,10 @@ async function releaseKey(): Promise<string> {
   return file;
 }
 
-function sourcesDigest(): string {
-  const hash = createHash('sha256');
+async function sourcesDigest(): Promise<string> {
+  // The commit is in the tarball, too.
+  const commit = await run('git', ['-C', root, 'describe', '--always', '--dirty', '--abbrev=40']).catch(() => '');
+  const hash = createHash('sha256').update(commit);
   const files = globSync(SOURCES, { cwd: root, withFileTypes: true }).filter((entry) => entry.isFile());
   for (const path of files.map((entry) => join(entry.parentPath, entry.name)).sort()) {
     if (!path.endsWith('.test.ts')) hash.update(`${path.slice(root.length)}\n`).update(readFileSync(path));
