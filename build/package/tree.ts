@@ -1,5 +1,5 @@
 // The tree that is installed: what a tarball, a Debian package and an image hold.
-import { cp, mkdir, readdir, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { buildWebPackage } from '../../cli/quickstart/web-package.ts';
@@ -36,6 +36,7 @@ export async function buildCommon(build: Build, folder: string): Promise<void> {
   for (const name of ['bin/isthmus', 'LICENSE', 'docker']) {
     await cp(join(source, name), join(folder, name), { recursive: true });
   }
+  await nameImage(join(folder, 'docker/compose.yaml'), version);
   for (const name of ['install.sh', 'systemd']) {
     const path = join(source, 'install', name);
     if (existsSync(path)) await cp(path, join(folder, name), { recursive: true });
@@ -62,6 +63,12 @@ export async function completeTree(
   });
   await writeFile(join(folder, 'SHA256SUMS'), await sumsOf(folder, await filesBelow(folder)));
   await setModes(folder, (path) => path.startsWith('bin/') || path === 'install.sh', build.time);
+}
+
+/** Has the compose file use the image of this version, as `--image` names it. */
+async function nameImage(composeFile: string, version: string): Promise<void> {
+  const text = await readFile(composeFile, 'utf8');
+  await writeFile(composeFile, text.replace(/^( *image: isthmus)$/m, `$1:${version}`));
 }
 
 async function lastMigration(source: string): Promise<string> {

@@ -43,6 +43,12 @@ test('is small enough to carry, and says what it is', async () => {
   });
 });
 
+test('has a compose file for its own image', () => {
+  expect(readFileSync(join(tree, 'docker/compose.yaml'), 'utf8')).toMatch(
+    new RegExp(`^ *image: isthmus:${manifest.version}$`, 'm'),
+  );
+});
+
 test('is signed, and its files are those of its list', async () => {
   const { code } = await isthmus([
     'release',
