@@ -12,6 +12,7 @@ import { examples, type Cli } from '../cli.ts';
 import { renderRecord } from '../render/table.ts';
 import { moment } from '../render/units.ts';
 import { confirm, warn } from '../terminal.ts';
+import { duration } from '../values.ts';
 
 interface RootOption {
   readonly root: string;
@@ -28,13 +29,14 @@ export function addHostCommands(program: Command, cli: Cli): void {
     .command('install <tree>')
     .description('make the version in an unpacked tarball the current one; install.sh runs this')
     .option('--trust <file>', "the builder's public key, whose software this host takes from now on")
+    .option('--confirm-within <duration>', 'how long its services have to be as well as before (default: 2m)', duration)
     .option(...ROOT);
   examples(install, 'isthmus host install isthmus-1.2.0-linux-x64').action(
-    async (tree: string, options: RootOption & { readonly trust?: string }) => {
+    async (tree: string, options: RootOption & { readonly trust?: string; readonly confirmWithin?: number }) => {
       const { install: run } = await import('../../host/versions/install.ts');
       const layout = ownedLayout(options);
       if (options.trust !== undefined) await trust(cli, layout, options.trust);
-      await changeVersion(cli, layout, (host) => run(host, resolve(tree)));
+      await changeVersion(cli, layout, (host) => run(host, resolve(tree), options.confirmWithin));
     },
   );
 

@@ -12,10 +12,6 @@ import { stageTree, versionFolder } from './staging.ts';
 /** How long the services have to be as well as before. */
 const CONFIRM_WITHIN_S = 120;
 
-interface InstallOptions {
-  readonly confirmWithinS?: number;
-}
-
 /** What became of an installation. */
 export type Installed = Ended | { readonly phase: 'unchanged'; readonly to: string };
 
@@ -24,11 +20,7 @@ export type Installed = Ended | { readonly phase: 'unchanged'; readonly to: stri
  * Errors that leave everything as it was: SOFTWARE_DAMAGED, SOFTWARE_ARCHITECTURE, SOFTWARE_EXISTS, SCHEMA_NEWER,
  * DISK_FULL, UPGRADE_BUSY, UPGRADE_UNSUPPORTED, FILE_UNUSABLE for another command of the same name.
  */
-export async function install(
-  host: Host,
-  tree: string,
-  { confirmWithinS = CONFIRM_WITHIN_S }: InstallOptions = {},
-): Promise<Installed> {
+export async function install(host: Host, tree: string, confirmWithinS = CONFIRM_WITHIN_S): Promise<Installed> {
   const { layout } = host;
   const software = await readSoftware(tree);
   checkArchitecture(software);

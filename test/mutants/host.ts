@@ -72,4 +72,73 @@ export const hostMutants: Mutants = {
     replace: '',
     red: { file: 'host/status.test.ts', test: ['a link that flaps costs few writes, and the last state is written'] },
   },
+  'known-good-before-confirmation': {
+    file: 'host/versions/change.ts',
+    find: 'await setLink(host.layout.current, change.to);',
+    replace: 'await setLink(host.layout.current, change.to); await setLink(host.layout.knownGood, change.to);',
+    red: {
+      file: 'test/host/upgrade.test.ts',
+      test: ['an order', 'that is stopped while it waits goes on with the next run'],
+    },
+  },
+  'host-does-not-go-back': {
+    file: 'host/versions/change.ts',
+    find: 'await setLink(host.layout.current, subject.from);',
+    replace: '',
+    red: {
+      file: 'test/host/versions.test.ts',
+      test: ['a version that does not work', 'since it crashes: the old one runs again'],
+    },
+  },
+  'version-installed-unverified': {
+    file: 'host/versions/staging.ts',
+    find: 'await verifyFiles(filled);',
+    replace: '',
+    red: {
+      file: 'test/host/versions.test.ts',
+      test: ['what leaves everything as it was', 'a file that changed'],
+    },
+  },
+  'link-missing-for-a-moment': {
+    file: 'host/versions/links.ts',
+    find: 'await rename(temporary, link);',
+    replace: 'await rm(link, { force: true }); await rename(temporary, link);',
+    red: { file: 'test/host/kills.test.ts', test: ['killed at every step of', 'a version that works'] },
+  },
+  'order-with-another-digest': {
+    file: 'host/versions/upgrade.ts',
+    find: "if (hash.digest('hex') === sha256) return;",
+    replace: 'return;',
+    red: {
+      file: 'test/host/upgrade.test.ts',
+      test: ['is not installed, and the journal says why:', 'what changed after it was signed'],
+    },
+  },
+  'order-to-the-same-version': {
+    file: 'host/versions/upgrade.ts',
+    find: 'compareVersions(version, from) <= 0',
+    replace: 'compareVersions(version, from) < 0',
+    red: {
+      file: 'test/host/upgrade.test.ts',
+      test: ['is not installed, and the journal says why:', 'a version that is not higher'],
+    },
+  },
+  'order-through-a-link': {
+    file: 'host/no-links.ts',
+    find: 'FOLDER | constants.O_NOFOLLOW',
+    replace: 'FOLDER',
+    red: {
+      file: 'host/orders.test.ts',
+      test: ['root follows no link of a node', 'in the place of the folder of the order'],
+    },
+  },
+  'migrated-without-a-copy': {
+    file: 'server/store/migrations/migrate.ts',
+    find: 'if (applied.length > 0 && missing !== undefined) await beforeChange(missing);',
+    replace: '',
+    red: {
+      file: 'test/store/sqlite.test.ts',
+      test: ['migrations', 'of a database that has data leave a copy from before, and one only'],
+    },
+  },
 };
