@@ -16,6 +16,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { keyFingerprint } from '../../certs/release-keys.ts';
+import { lacks } from '../support/needs.ts';
 import { tempDir } from '../support/temp.ts';
 import { listFiles, makeTree } from './support/software.ts';
 
@@ -71,6 +72,15 @@ test('installs, says what is next, installs another version, and goes back', asy
   expect(second.stdout).toMatch(/^isthmus 1\.1\.0 is the current version; before it was 1\.0\.0\n/);
   expect(await installSh(join(root, 'opt/isthmus/current'), '--go-back')).toMatchObject({ exitCode: 0 });
   expect(current()).toBe('1.0.0');
+});
+
+test.skipIf(lacks('shellcheck'))('what hosts run as root is sound for every POSIX shell', async () => {
+  const scripts = [
+    'install/install.sh',
+    'bin/isthmus',
+    ...['postinst', 'postrm', 'prerm'].map((name) => `install/debian/${name}`),
+  ];
+  await promisify(execFile)('shellcheck', ['--shell=sh', ...scripts], { cwd: repository });
 });
 
 test('trusts a key, and shows its fingerprint', async () => {

@@ -33,6 +33,7 @@ export const needs = {
   setpriv: (): Need => command('setpriv', 'util-linux'),
   buildah: (): Need => command('buildah', 'buildah'),
   compose: (): Need => command('docker-compose', 'docker-compose', 'version'),
+  shellcheck: (): Need => command('shellcheck', 'shellcheck'),
   debootstrap: (): Need => command('debootstrap', 'debootstrap'),
   nspawn: (): Need => command('systemd-nspawn', 'systemd-container'),
   systemdAnalyze: (): Need => command('systemd-analyze', 'systemd'),
