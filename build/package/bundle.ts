@@ -27,7 +27,8 @@ export async function bundle(source: string, app: string, dependencies: readonly
     format: 'cjs',
     entryFileNames: '[name].js',
     chunkFileNames: 'chunks/[name]-[hash].js',
-    minify: true,
+    // Without new names: a stack trace names the functions.
+    minify: { compress: true, mangle: false, codegen: { removeWhitespace: true } },
     // It finds files beside itself, for every program.
     codeSplitting: { groups: [{ name: 'software', test: /[\\/]lib[\\/]software\.ts$/ }] },
   });
