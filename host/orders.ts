@@ -1,7 +1,7 @@
 // What a node asks of the root process that changes versions: an order in the node's data folder, beside the tarball
 // that it has fetched, and later the word that the new version works. Root believes neither: it reads them without
 // following links, and what it does with them depends on the signature alone.
-import { basename, dirname, join } from 'node:path';
+import { join } from 'node:path';
 import Type, { type Static, type TSchema } from 'typebox';
 import { Value } from 'typebox/value';
 import { IsthmusError } from '../contract/errors.ts';
@@ -112,10 +112,9 @@ export function removeOrders(layout: HostLayout, id: string): void {
     if ('order' in found && found.order.id === id) removeOrder(layout, found.order);
 }
 
-/** The folder above all data folders is root's; that of a role already is not. */
+/** The data folder itself is named in a folder of root's, which may have made it a link to another disk. */
 function inDataDir(layout: HostLayout, role: JoinRole, name: string): [folder: string, names: string[]] {
-  const dataDir = layout.dataDir(role);
-  return [dirname(dataDir), [basename(dataDir), FOLDER, name]];
+  return [layout.dataDir(role), [FOLDER, name]];
 }
 
 interface JsonFile<Schema extends TSchema> {

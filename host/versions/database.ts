@@ -2,7 +2,7 @@
 // migration comes back, and the migrated database stays beside it. The folder is another account's, so that every name
 // in it is renamed in the open folder.
 import { readdirSync, renameSync, rmSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { syncFolder } from '../../lib/files/durable.ts';
 import type { HostLayout } from '../layout.ts';
 import { inFolderBelow } from '../no-links.ts';
@@ -47,6 +47,5 @@ function copyAfter(folder: string, schema: string): string | undefined {
 
 /** Undefined where there is no data folder of a server. */
 function inFolder<Result>(layout: HostLayout, use: (folder: string) => Result): Result | undefined {
-  const dataDir = layout.dataDir('server');
-  return inFolderBelow(dirname(dataDir), [basename(dataDir)], use);
+  return inFolderBelow(layout.dataDir('server'), [], use);
 }
