@@ -55,9 +55,8 @@ function joinLine({ joinCommand }: CreatedJoinToken, file: string): string {
   return joinCommand.replace(/ --token-file -$/, ` --token-file ${shellWord(file)}`);
 }
 
-/** What else it says after the lines to paste. */
-const WITHOUT_SERVICE =
-  '\n\nThe node becomes a service of its machine. From a checkout, or without systemd: `--data FOLDER`, not `--service`.';
+const OF_SERVICE =
+  'The node becomes a service there. From a checkout, or without systemd: `--data FOLDER` in place of `--service`.';
 
 function othersText({ othersOpen }: CreatedJoinToken, isDialled: boolean): string {
   if (othersOpen.length === 0) return '';
@@ -110,9 +109,9 @@ export function addTokenCommands(program: Command, cli: Cli): void {
     cli.show(out === undefined ? body : { ...shown, tokenFile: out }, () => {
       const until = moment(body.expiresAt);
       if (out === undefined)
-        return `Run this on the machine before ${until}:\n\n${joinLines(body)}${WITHOUT_SERVICE}${others}`;
+        return `${OF_SERVICE}\nRun this on the machine before ${until}:\n\n${joinLines(body)}${others}`;
       const copied = `Copy ${out} to the machine (0600), and run this there before ${until}:`;
-      return `token ${body.id} is in ${out}. ${copied}\n\n${joinLine(body, out)}${WITHOUT_SERVICE}${others}`;
+      return `token ${body.id} is in ${out}. ${OF_SERVICE}\n${copied}\n\n${joinLine(body, out)}${others}`;
     });
   });
 

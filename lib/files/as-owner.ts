@@ -6,9 +6,9 @@ import { ownAccount } from '../own-account.ts';
 
 /** Runs `work` with the ids of the account that owns `folder`, where this process is root's and the folder is not. */
 export async function asOwnerOf<Result>(folder: string, work: () => Promise<Result>): Promise<Result> {
-  const owner = statSync(folder, { throwIfNoEntry: false });
   const self = ownAccount();
-  if (self.uid !== 0 || owner === undefined || owner.uid === 0) return work();
+  const owner = self.uid === 0 ? statSync(folder, { throwIfNoEntry: false }) : undefined;
+  if (owner === undefined || owner.uid === 0) return work();
   const groups = process.getgroups!();
   process.setgroups!([owner.gid]);
   process.setegid!(owner.gid);

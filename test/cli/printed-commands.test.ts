@@ -1,5 +1,5 @@
 // Runs the commands that `token create` prints, for a relay that dials out and a tentacle behind it. Only folder and port
-// are changed, because all nodes are on one machine.
+// are changed, because all nodes are on one machine, which runs no service for them.
 import { execFile } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -29,7 +29,7 @@ test('a relay that dials out and a tentacle behind it join with the printed comm
     });
     const command = created.stdout.slice(created.stdout.indexOf('\n\n') + 2);
     expect(command).not.toMatch(/[<]host|--address '?(0\.0\.0\.0|\[::\])/);
-    const here = command.replace(/--data \S+/, `--data ${world.dataDir(id)}`);
+    const here = command.replace('--service', `--data ${world.dataDir(id)}`);
     const { stdout, stderr } = await run('sh', ['-c', here], { env });
     return { command, output: stdout + stderr };
   }
