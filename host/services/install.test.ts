@@ -85,7 +85,8 @@ describe.skipIf(lacks('root'))('a service', () => {
     }
     expect(lstatSync(layout.dataDir('tentacle')).mode & 0o777).toBe(0o700);
     expect(installedRoles(layout)).toEqual(['tentacle']);
-    expect(madeUp.asked).toEqual(['daemon-reload', `start ${UPGRADER_PATH}`, `restart ${UNIT}`]);
+    const steps = ['daemon-reload', `start ${UPGRADER_PATH}`, `reset-failed ${UNIT}`, `restart ${UNIT}`];
+    expect(madeUp.asked).toEqual(steps);
     madeUp.asked.length = 0;
     await installService(on, OPTIONS);
     expect(madeUp.asked).toEqual(['daemon-reload', `start ${UPGRADER_PATH}`]);

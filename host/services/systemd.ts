@@ -56,7 +56,10 @@ export class Systemd {
     await this.#run('systemctl', 'start', unit);
   }
 
+  /** Starts it anew, and counts its crashes from here on. */
   async restart(unit: string): Promise<void> {
+    // A restart between two crashes does not end their count; that a unit is not loaded yet is no fault.
+    await this.#run('systemctl', 'reset-failed', unit).catch(() => '');
     await this.#run('systemctl', 'restart', unit);
   }
 

@@ -51,6 +51,15 @@ export const hostMutants: Mutants = {
     replace: 'status',
     red: { file: 'host/services/install.test.ts', test: ['a service', 'is not what another process has written'] },
   },
+  'service-crashes-counted-for-ever': {
+    file: 'host/services/systemd.ts',
+    find: "'reset-failed', unit",
+    replace: "'is-failed', unit",
+    red: {
+      file: 'host/services/install.test.ts',
+      test: ['a service', 'is linked, started and connected; installed again, nothing is started anew'],
+    },
+  },
   'service-left-half-installed': {
     file: 'host/services/install.ts',
     find: "if (isFirst && error.code === 'SERVICE_START_FAILED')",
