@@ -61,7 +61,8 @@ export default defineConfig({
           globalSetup: ['test/install/support/prepare.ts'],
           testTimeout: 240_000,
           hookTimeout: 300_000,
-          maxWorkers: 2,
+          // Each file has machines of its own, and mostly waits.
+          maxWorkers: 3,
         },
       },
     ],

@@ -64,7 +64,7 @@ export const CreatedJoinToken = Type.Object(
     expiresAt: Timestamp,
     othersOpen: List(Type.String(), { description: 'Other tokens for this name that can still be used.' }),
     joinCommand: Type.String({
-      description: 'The command to run on the joining machine. It reads the token from its standard input.',
+      description: 'Makes the joining machine run the node as a service. It reads the token from its standard input.',
     }),
   },
   { $id: 'CreatedJoinToken' },

@@ -4,12 +4,17 @@ import { machineNames } from '../install/support/estate.ts';
 import { fencedBlocks, readPages, runBlocks } from '../install/support/pages.ts';
 import { asTyped } from '../install/support/reader.ts';
 
-test('every block to run names machines of the tests', async () => {
+test('every block to run names machines of the tests, and README and install.md have some for each kind', async () => {
   const known = new Set<string>(['checkout', ...machineNames]);
-  for (const { file, blocks } of await readPages()) {
+  const pages = await readPages();
+  for (const { file, blocks } of pages) {
     const unknown = blocks.flatMap(({ machines }) => machines.filter((name) => !known.has(name)));
     expect(unknown, file).toEqual([]);
   }
+  const namedIn = (page: string): string[] =>
+    pages.flatMap(({ file, blocks }) => (file === page ? blocks.flatMap(({ machines }) => machines) : []));
+  expect(namedIn('README.md')).toEqual(expect.arrayContaining(['checkout', 'server', 'eu', 'web-1']));
+  expect(namedIn('docs/install.md')).toEqual(expect.arrayContaining(['server', 'eu', 'web-1']));
 });
 
 test('a block is found also in a list and with longer fences, and one that does not end is an error', () => {

@@ -11,6 +11,12 @@ import { Machine, removeCgroups } from './machine.ts';
 export const machineNames = ['server', 'eu', 'mirror-eu', 'web-1', 'web-2'] as const;
 export type MachineName = (typeof machineNames)[number];
 
+const autopsyScript = `
+journalctl --no-pager -n 40 -u 'isthmus-*' -o cat || :
+ls -l /opt/isthmus || :
+isthmus host show || :
+`;
+
 const shape = { delayMs: 10, rateMbit: 200 };
 
 /** The names that README and the pages give to addresses. */
@@ -76,10 +82,18 @@ export class Estate {
     return machine;
   }
 
+  /** Carries the files of a folder to every machine, below /root. */
+  async carry(from: string, to: string = '.'): Promise<void> {
+    for (const machine of this.#machines.values()) {
+      await machine.run(`mkdir -p ${to}`);
+      for (const file of await readdir(from)) await machine.carry(join(from, file), join('/root', to, file));
+    }
+  }
+
   /** What there is to know of each machine after a test that failed. */
   async autopsy(): Promise<string> {
     const parts = [...this.#machines].map(async ([name, machine]) => {
-      const { stdout } = await machine.attempt('journalctl --no-pager -n 40 -u "isthmus-*" -o cat; ls -l /opt/isthmus');
+      const { stdout } = await machine.attempt(autopsyScript);
       return `── ${name}\n${stdout}`;
     });
     return (await Promise.all(parts)).join('\n');

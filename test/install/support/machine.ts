@@ -132,10 +132,21 @@ export class Machine {
   }
 
   /** Runs a script as root, as at a login: `sh -e` in /root, with nothing on its standard input. */
-  async attempt(script: string): Promise<Outcome> {
-    const words = ['-t', `${this.#init}`, '-a', 'env', '-i', ...loginEnv, 'sh', '-e', '-c', `cd /root\n${script}`];
+  attempt(script: string): Promise<Outcome> {
+    return this.#enter([...loginEnv, 'sh', '-e', '-c', `cd /root\n${script}`]);
+  }
+
+  /** As `attempt`, at a terminal: both outputs are one, and commands do what they do for a user who watches. */
+  async typed(script: string): Promise<Omit<Outcome, 'stderr'>> {
+    const shell = ['script', '--quiet', '--return', '--command', 'exec sh -e -c "$TYPED"', '/dev/null'];
+    const { exitCode, stdout } = await this.#enter([...loginEnv, `TYPED=cd /root\n${script}`, ...shell]);
+    return { exitCode, stdout: stdout.replaceAll('\r\n', '\n') };
+  }
+
+  #enter(words: readonly string[]): Promise<Outcome> {
     return new Promise((resolve) => {
-      const child = execFile('nsenter', words, { maxBuffer: 64 * 1024 * 1024 }, (failure, stdout, stderr) => {
+      const entered = ['-t', `${this.#init}`, '-a', 'env', '-i', ...words];
+      const child = execFile('nsenter', entered, { maxBuffer: 64 * 1024 * 1024 }, (failure, stdout, stderr) => {
         // Without a number it did not start, or its machine lost its power.
         const exitCode = failure === null ? 0 : typeof failure.code === 'number' ? failure.code : -1;
         resolve({ exitCode, stdout, stderr });

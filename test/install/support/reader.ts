@@ -3,7 +3,8 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { cp } from 'node:fs/promises';
+import { cp, mkdir } from 'node:fs/promises';
+import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Estate } from './estate.ts';
@@ -34,12 +35,14 @@ const ofTests = /^(?:npm_|VITEST|NODE_ENV$|NODE_OPTIONS$|NODE_COMPILE_CACHE$)/;
 export class Reader {
   readonly #estate: Estate;
   readonly #checkout: string;
+  readonly #home: string;
   #printed = '';
 
-  /** `checkout` is an empty folder for a copy of the checkout. */
-  constructor(estate: Estate, checkout: string) {
+  /** `folder` is an empty folder for a copy of the checkout, and for a home. */
+  constructor(estate: Estate, folder: string) {
     this.#estate = estate;
-    this.#checkout = checkout;
+    this.#checkout = join(folder, 'isthmus');
+    this.#home = join(folder, 'home');
   }
 
   /** Runs a block; throws with what it printed when it fails. */
@@ -48,17 +51,33 @@ export class Reader {
       const printed =
         machine === 'checkout'
           ? await this.#inCheckout(script)
-          : await this.#estate.machine(machine).run(asTyped(script, this.#printed));
+          : await this.#onMachine(machine, asTyped(script, this.#printed));
       if (printedJoin.test(printed)) this.#printed = printed;
     }
   }
 
-  /** In a copy of the checkout without what was built or installed in it. Where Ctrl-C is offered, it is taken. */
+  async #onMachine(machine: string, script: string): Promise<string> {
+    const { exitCode, stdout } = await this.#estate.machine(machine).typed(script);
+    if (exitCode !== 0) throw new Error(`on ${machine}, exit code ${exitCode}:\n${script}\n${stdout}`);
+    return stdout;
+  }
+
+  /**
+   * In a copy of the checkout, which begins without what was built or installed in this one. Where Ctrl-C is offered, it
+   * is taken. What has been built is carried to every machine.
+   */
   async #inCheckout(script: string): Promise<string> {
-    await copyCheckout(this.#checkout);
+    if (!existsSync(this.#checkout)) await copyCheckout(this.#checkout);
+    await mkdir(this.#home, { recursive: true });
     const child = spawn('setpriv', [...confined, 'sh', '-e', '-c', script], {
       cwd: this.#checkout,
-      env: Object.fromEntries(Object.entries(process.env).filter(([name]) => !ofTests.test(name))),
+      env: {
+        ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !ofTests.test(name))),
+        HOME: this.#home,
+        // What npm has of this user saves time, and may be what lets it reach a registry.
+        npm_config_cache: join(homedir(), '.npm'),
+        npm_config_userconfig: join(homedir(), '.npmrc'),
+      },
       stdio: ['ignore', 'pipe', 'pipe'],
       // Ctrl-C goes to every process of a terminal, here of a group.
       detached: true,
@@ -75,6 +94,8 @@ export class Reader {
     child.stderr.on('data', hear);
     const [exitCode] = (await once(child, 'close')) as [number | null];
     if (exitCode !== 0 && !offered) throw new Error(`in the checkout, exit code ${String(exitCode)}:\n${said}`);
+    const built = join(this.#checkout, 'out');
+    if (existsSync(built)) await this.#estate.carry(built);
     return said;
   }
 }
