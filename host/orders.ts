@@ -38,8 +38,8 @@ const Order = Closed({
   sums: Type.String({ minLength: 1, maxLength: 64 * 1024 }),
   /** Of the list, in base64. */
   signature: Type.String({ pattern: '^[0-9A-Za-z+/]{86}==$' }),
-  /** Without a confirmation for so long, the host goes back. */
-  confirmWithinS: Type.Integer({ minimum: 1, maximum: 3600 }),
+  /** Without a confirmation for so long, the host goes back. Nothing else can change its version meanwhile. */
+  confirmWithinS: Type.Integer({ minimum: 1, maximum: 120 }),
 });
 export type UpgradeOrder = Static<typeof Order>;
 

@@ -114,8 +114,8 @@ export class NodeUpgrade {
       };
     };
     if (id === '' || unsupported !== undefined) return about('UPGRADE_PHASE_UNSPECIFIED');
-    const latest = readJournal(host.layout);
-    if (latest?.id === id) return about(PHASES[latest.phase], 'code' in latest ? latest : {});
+    const latest = this.#changeOf(id);
+    if (latest !== undefined) return about(PHASES[latest.phase], 'code' in latest ? latest : {});
     const own = this.#own;
     if (own?.id !== id) return about(this.#orderedUpgrade() === id ? 'ORDERED' : 'UPGRADE_PHASE_UNSPECIFIED');
     if (own.error !== undefined) return about('FAILED', own.error);
@@ -124,9 +124,9 @@ export class NodeUpgrade {
 
   /** Passes on that the version works which the host has switched to. UPGRADE_NOT_CONFIRMED when another one runs. */
   confirm(id: string): UpgradeStatus__Output {
-    const { host, dataDir, version } = this.#options;
-    const latest = readJournal(host.layout);
-    if (latest?.id !== id || ENDED.has(latest.phase)) return this.status(id);
+    const { dataDir, version } = this.#options;
+    const latest = this.#changeOf(id);
+    if (latest === undefined || ENDED.has(latest.phase)) return this.status(id);
     if (latest.to !== version) {
       throw new IsthmusError('UPGRADE_NOT_CONFIRMED', `${version} runs here, not ${latest.to}`);
     }
@@ -192,6 +192,13 @@ export class NodeUpgrade {
     const own = this.#own;
     if (own === undefined || own.id === id || own.error !== undefined || own.id === latest?.id) return;
     if (own.orderedAtMs === undefined || performance.now() - own.orderedAtMs < ORDER_HOLDS_MS) throw busy(own.id);
+  }
+
+  /** The last change of the host's version, if this very node ordered it: another one may have used the id. */
+  #changeOf(id: string): Change | undefined {
+    const { host, role } = this.#options;
+    const latest = readJournal(host.layout);
+    return latest?.id === id && latest.role === role ? latest : undefined;
   }
 
   /** The upgrade whose order lies in the data folder, also when a process before this one wrote it. */

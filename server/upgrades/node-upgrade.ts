@@ -269,7 +269,8 @@ class NodeUpgradeRun {
       case 'GOING_BACK':
         return this.#stuck();
       case 'CONFIRMED':
-        return { state: 'succeeded', detail: this.#detail };
+        if (compareVersions(softwareVersion, version) === 0) return { state: 'succeeded', detail: this.#detail };
+        return this.#stuck();
       case 'WENT_BACK': {
         const why = code === 'UPGRADE_NOT_CONFIRMED' ? (this.#messages.warning ?? detail) : detail;
         return { state: 'failed', ...failure(code, `went back to ${before}: ${why}`, this.#node) };

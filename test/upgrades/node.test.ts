@@ -85,8 +85,8 @@ function request(from: Pick<Origin, 'node' | 'url'>, given: Given = {}): BeginRe
 }
 
 /** The root process of the host has begun. */
-function journal(phase: 'unpacking' | 'confirmed', id = ID): void {
-  const change = { phase, id, why: 'upgrade', role: 'relay', from: '1.1.0', to: '1.2.0', confirmWithinS: 120, at: 1 };
+function journal(phase: 'unpacking' | 'confirmed', id = ID, role = 'relay'): void {
+  const change = { phase, id, why: 'upgrade', role, from: '1.1.0', to: '1.2.0', confirmWithinS: 120, at: 1 };
   writeJournal(layout, change as Change);
 }
 
@@ -95,6 +95,11 @@ const until = (upgrade: NodeUpgrade, phase: string) =>
   waitFor(() => upgrade.status(ID).phase === phase, { what: phase });
 
 describe('an upgrade that begins', () => {
+  it('is not one that another node of the host has ordered under its id', () => {
+    journal('confirmed', ID, 'mirror');
+    expect(node().status(ID)).toMatchObject({ phase: 'UPGRADE_PHASE_UNSPECIFIED', softwareVersion: '1.1.0' });
+  });
+
   it('fetches the tarball and orders the upgrade from the host', async () => {
     const from = await origin();
     const upgrade = node();
