@@ -99,6 +99,8 @@ export function addHostCommands(program: Command, cli: Cli): void {
 function ownedLayout({ root }: RootOption): HostLayout {
   const layout = hostLayout(root);
   if (layout.root === '/') requireRoot();
+  // What is installed is for everybody.
+  process.umask(0o022);
   return layout;
 }
 
@@ -125,8 +127,6 @@ async function hostOf({ terminal }: Cli, layout: HostLayout, whenStopped: Host['
     import('../../host/versions/systemd.ts'),
     import('../../host/versions/watch.ts'),
   ]);
-  // What is installed is for everybody.
-  process.umask(0o022);
   return { layout, services: hostServices(layout), times: WATCH_TIMES, signal: terminal.signal, whenStopped };
 }
 

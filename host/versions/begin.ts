@@ -5,6 +5,7 @@ import { isPackaged, type HostLayout } from '../layout.ts';
 import { readStatus } from '../status.ts';
 import { record, type Host } from './change.ts';
 import type { ChangeIn, ServiceBefore } from './journal.ts';
+import { keepReserve } from './reserve.ts';
 import type { Software } from './software.ts';
 
 /** UPGRADE_UNSUPPORTED where a Debian package has the software: only its own means change the version. */
@@ -28,6 +29,7 @@ export function begin(
   host: Host,
   change: Omit<ChangeIn<'unpacking'>, 'id' | 'at' | 'phase'> & { readonly id?: string },
 ): ChangeIn<'unpacking'> {
+  keepReserve(host.layout);
   return record(host, { id: newId(), at: 0, ...change, phase: 'unpacking' });
 }
 

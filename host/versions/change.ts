@@ -8,9 +8,9 @@ import { readConfirmation, removeOrders } from '../orders.ts';
 import { isMigrated, putBackDatabase } from './database.ts';
 import { readJournal, writeJournal, type Change, type ChangeIn, type ServiceBefore } from './journal.ts';
 import { linkCommand, setLink } from './links.ts';
+import { freeReserve } from './reserve.ts';
 import type { HostServices } from './services.ts';
-import { readSoftware } from './software.ts';
-import { removeIncomplete, versionFolder } from './staging.ts';
+import { removeIncomplete, softwareOf, versionFolder } from './staging.ts';
 import { removeUnused } from './unused.ts';
 import { watch, type Failure, type WatchTimes } from './watch.ts';
 
@@ -36,7 +36,10 @@ const BACK_WITHIN_MS = 60_000;
 export async function resume(host: Host): Promise<Ended | undefined> {
   await removeIncomplete(host.layout);
   const change = readJournal(host.layout);
-  if (change === undefined) return undefined;
+  if (change === undefined) {
+    freeReserve(host.layout);
+    return undefined;
+  }
   const ended = await finish(host, change);
   // An order that was cut off before anything had changed is carried out anew.
   if (change.phase !== 'unpacking') removeOrders(host.layout, change.id);
@@ -50,6 +53,7 @@ async function finish(host: Host, change: Change): Promise<Ended | undefined> {
       return undefined;
     case 'went-back':
     case 'failed':
+      freeReserve(host.layout);
       return undefined;
     case 'unpacking':
       return fail(host, change, { code: 'CANCELLED', message: 'it was cut off before anything had changed' });
@@ -103,7 +107,9 @@ export function fail(host: Host, change: ChangeIn<'unpacking'>, { code, message 
 
 /** Writes the phase that begins now. */
 export function record<Phase extends Change>({ layout }: Host, change: Phase): Phase {
-  return writeJournal(layout, { ...change, at: Date.now() });
+  const written = writeJournal(layout, { ...change, at: Date.now() });
+  if (['confirmed', 'went-back', 'failed'].includes(change.phase)) freeReserve(layout);
+  return written;
 }
 
 async function switchTo(host: Host, change: ChangeIn<'switching'>): Promise<Change> {
@@ -112,7 +118,7 @@ async function switchTo(host: Host, change: ChangeIn<'switching'>): Promise<Chan
 }
 
 async function restart(host: Host, change: ChangeIn<'restarting'>): Promise<Change> {
-  const failure = await restartAll(host, change.services);
+  const [failure] = await restartAll(host, change.services);
   if (failure !== undefined) return goingBack(host, change, failure);
   return record(host, { ...change, phase: 'awaiting-confirmation' });
 }
@@ -150,12 +156,15 @@ function goingBack(
 }
 
 async function goBack(host: Host, change: ChangeIn<'going-back'>): Promise<Change> {
-  const { services, resumed: _times, ...subject } = change;
+  const { services: before, resumed: _times, ...subject } = change;
   if (subject.from === null) return record(host, { ...subject, phase: 'failed' });
   await setLink(host.layout.current, subject.from);
-  const isPutBack = await goBackToDatabase(host, subject.from);
+  const services = await withNewOnes(host, before);
+  const database = await goBackToDatabase(host, subject.from);
+  // Each of them, whatever becomes of the others: none may stay on the version that does not work.
+  const [notRestarted] = await restartAll(host, services);
   const failure =
-    (await restartAll(host, services)) ??
+    notRestarted ??
     (await watch(host.services, {
       services,
       version: subject.from,
@@ -165,39 +174,52 @@ async function goBack(host: Host, change: ChangeIn<'going-back'>): Promise<Chang
       signal: new AbortController().signal,
     }));
   const now = failure === undefined ? `${subject.from} runs again` : `back at ${subject.from}, ${failure.message}`;
-  const database = isPutBack ? ', with the database as it was before the migration' : '';
   return record(host, { ...subject, phase: 'went-back', message: `${subject.message}; ${now}${database}` });
 }
 
-/** A server cannot open a database that the newer version has migrated; answers whether that was so. */
-async function goBackToDatabase({ layout, services }: Host, version: string): Promise<boolean> {
-  const software = await readSoftware(versionFolder(layout, version));
-  if (!isMigrated(layout, software)) return false;
-  await services.stop('server');
-  putBackDatabase(layout, software);
-  return true;
+/** What was made a service meanwhile runs from the version that does not work, too. */
+async function withNewOnes(host: Host, services: readonly ServiceBefore[]): Promise<readonly ServiceBefore[]> {
+  const roles = await host.services.active();
+  const added = roles.filter((role) => services.every((service) => service.role !== role));
+  return [...services, ...added.map((role) => ({ role, connected: false }))];
+}
+
+/** A server cannot open a database that the newer version has migrated; answers what there is to tell of it. */
+async function goBackToDatabase({ layout, services }: Host, version: string): Promise<string> {
+  try {
+    const software = await softwareOf(layout, version);
+    if (!isMigrated(layout, software)) return '';
+    await services.stop('server');
+    putBackDatabase(layout, software);
+    return ', with the database as it was before the migration: what was written since is in isthmus.db.migrated';
+  } catch (thrown) {
+    const { message, code } = IsthmusError.from(thrown);
+    return `, and the database could not be put back: ${message} (${code})`;
+  }
 }
 
 /** Restarts the services, servers first: a node may not be newer than its server. Answers what did not start. */
-async function restartAll(host: Host, services: readonly ServiceBefore[]): Promise<Failure | undefined> {
+async function restartAll(host: Host, services: readonly ServiceBefore[]): Promise<readonly Failure[]> {
   const roles = NODE_ROLES.filter((role) => services.some((service) => service.role === role));
-  if (roles.length === 0) return undefined;
+  if (roles.length === 0) return [];
   await host.services.reload();
+  const failures: Failure[] = [];
   for (const role of roles) {
-    try {
-      await host.services.restart(role);
-    } catch (thrown) {
+    await host.services.restart(role).catch((thrown: unknown) => {
       const { message } = IsthmusError.from(thrown);
-      return { code: 'UPGRADE_START_FAILED', message: `the service of the ${role} cannot be started: ${message}` };
-    }
+      const what = `the service of the ${role} cannot be started: ${message}`;
+      failures.push({ code: 'UPGRADE_START_FAILED', message: what });
+    });
   }
-  return undefined;
+  return failures;
 }
 
 /** After a confirmation: the links that only a version that works may have. Repeated by every later run. */
 async function settle({ layout }: Host, { from, to }: ChangeIn<'confirmed'>): Promise<void> {
+  freeReserve(layout);
   if (from !== null && existsSync(versionFolder(layout, from))) await setLink(layout.previous, from);
   await setLink(layout.knownGood, to);
-  await linkCommand(layout);
+  // Who installs has checked the name; one that something else has taken since stands in the way of no later change.
+  await linkCommand(layout).catch(() => undefined);
   await removeUnused(layout);
 }

@@ -5,9 +5,10 @@ import { Type, type Static, type TProperties } from 'typebox';
 import { Value } from 'typebox/value';
 import { JOIN_ROLES } from '../../contract/join-tokens.ts';
 import { NODE_ROLES } from '../../contract/nodes.ts';
-import { errnoOf, translateDiskFull } from '../../lib/files/disk-space.ts';
+import { errnoOf, isDiskFull, translateDiskFull } from '../../lib/files/disk-space.ts';
 import { writeDurably } from '../../lib/files/durable.ts';
 import type { HostLayout } from '../layout.ts';
+import { freeReserve } from './reserve.ts';
 
 /** A service that runs when the change begins, and whether it was connected: afterwards it must not be worse. */
 export type ServiceBefore = Static<typeof ServiceBefore>;
@@ -75,12 +76,22 @@ export function readJournal({ journal }: HostLayout): Change | undefined {
   }
 }
 
-/** Writes the phase that begins now; on disk when it returns. DISK_FULL where there is no room for it. */
-export function writeJournal<Phase extends Change>({ journal }: HostLayout, change: Phase): Phase {
+/**
+ * Writes the phase that begins now; on disk when it returns. Where the disk is full, it takes the room that was kept for
+ * this; DISK_FULL when that is gone, too.
+ */
+export function writeJournal<Phase extends Change>(layout: HostLayout, change: Phase): Phase {
+  const write = (): void => writeDurably(layout.journal, `${JSON.stringify(change)}\n`, 0o644);
   try {
-    writeDurably(journal, `${JSON.stringify(change)}\n`, 0o644);
+    write();
   } catch (thrown) {
-    throw translateDiskFull(thrown, journal);
+    if (!isDiskFull(thrown)) throw thrown;
+    freeReserve(layout);
+    try {
+      write();
+    } catch (again) {
+      throw translateDiskFull(again, layout.journal);
+    }
   }
   return change;
 }

@@ -3,6 +3,7 @@ import { IsthmusError } from '../../contract/errors.ts';
 import { pause } from '../../lib/async/waiting.ts';
 import { lockDataDir } from '../../lib/files/data-lock.ts';
 import type { HostLayout } from '../layout.ts';
+import { freeReserve } from './reserve.ts';
 
 const RETRY_MS = 1_000;
 
@@ -13,12 +14,12 @@ interface LockOptions {
 
 /** Runs `work` while no other process changes the version of this host. The lock goes with the process that has it. */
 export async function withVersionsLocked<Result>(
-  { versions }: HostLayout,
+  layout: HostLayout,
   { waiting }: LockOptions,
   work: () => Promise<Result>,
 ): Promise<Result> {
   for (;;) {
-    const lock = tryLock(versions);
+    const lock = tryLock(layout);
     if (!(lock instanceof IsthmusError)) {
       try {
         return await work();
@@ -31,9 +32,16 @@ export async function withVersionsLocked<Result>(
   }
 }
 
-function tryLock(versions: string): ReturnType<typeof lockDataDir> | IsthmusError {
+function tryLock(layout: HostLayout): ReturnType<typeof lockDataDir> | IsthmusError {
+  const lock = () => lockDataDir(layout.versions);
   try {
-    return lockDataDir(versions);
+    try {
+      return lock();
+    } catch (thrown) {
+      if (IsthmusError.from(thrown).code !== 'DISK_FULL') throw thrown;
+      freeReserve(layout);
+      return lock();
+    }
   } catch (cause) {
     if (!(cause instanceof IsthmusError) || cause.code !== 'DATA_DIR_LOCKED') throw cause;
     return new IsthmusError('UPGRADE_BUSY', `the version of this host is being changed: ${cause.message}`, {

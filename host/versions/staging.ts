@@ -26,6 +26,11 @@ export function versionFolder({ versions }: HostLayout, version: string): string
   return join(versions, version);
 }
 
+/** What the version in a folder of this host is. SOFTWARE_DAMAGED where it cannot be read. */
+export function softwareOf(layout: HostLayout, version: string): Promise<Software> {
+  return readSoftware(versionFolder(layout, version));
+}
+
 /**
  * Copies the version in `tree` into its folder, unless it is there or `admit` throws. SOFTWARE_DAMAGED,
  * SOFTWARE_ARCHITECTURE, SOFTWARE_EXISTS when the folder has other content, DISK_FULL; then nothing is left of it.

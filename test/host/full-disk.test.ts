@@ -51,6 +51,29 @@ describe.skipIf(lacks('linux', 'root'))('a full disk', () => {
     await expectUnchanged();
   });
 
+  test('while a version is watched: the host goes back, also where the upgrader was killed meanwhile', async () => {
+    const filler = join(host.layout.root, 'filler');
+    const fill = (): void => {
+      for (const bytes of [64 * MIB, 4096, 1]) {
+        const more = join(host.layout.root, `filler-${bytes}`);
+        expect(() => writeFileSync(more, randomBytes(bytes === 64 * MIB ? bytes : 64 * 1024))).toThrow('ENOSPC');
+      }
+    };
+    const tree = host.tree('1.1.0', { behaviour: 'never-connects' });
+    const restart = host.services.restart.bind(host.services);
+    host.services.restart = async (role) => {
+      await restart(role);
+      if (!existsSync(filler)) {
+        writeFileSync(filler, '');
+        fill();
+      }
+    };
+    expect(await install(host, tree, 1)).toMatchObject({ phase: 'went-back', code: 'UPGRADE_NOT_CONNECTED' });
+    expect(readJournal(host.layout)).toMatchObject({ phase: 'went-back' });
+    expect(host.services.running).toEqual({ relay: '1.0.0' });
+    expect(await showHost(host.layout)).toMatchObject({ current: '1.0.0', knownGood: '1.0.0' });
+  });
+
   async function expectUnchanged(): Promise<void> {
     expect(await showHost(host.layout)).toMatchObject({ versions: ['1.0.0'], current: '1.0.0', knownGood: '1.0.0' });
     expect(existsSync(host.layout.command)).toBe(true);

@@ -120,7 +120,7 @@ describe('a version that does not work', () => {
     write({ ...migrated, 'isthmus.db.migrated': 'earlier', 'isthmus.db.migrated-wal': 'earlier' });
     host.services.begin('server');
     const ended = await install(host, host.tree('1.1.0', { behaviour: 'crashes', schema: '0002-more' }));
-    expect('message' in ended && ended.message).toMatch(/with the database as it was before the migration$/);
+    expect('message' in ended && ended.message).toMatch(/with the database as it was before the migration: /);
     const names = readdirSync(dataDir).sort();
     expect(names.map((name) => `${name}: ${readFileSync(join(dataDir, name), 'utf8')}`)).toEqual([
       'isthmus.db: before',
