@@ -12,6 +12,7 @@ import {
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
+import { IsthmusError } from '../../contract/errors.ts';
 import { goBack, install } from '../../host/versions/install.ts';
 import { readJournal } from '../../host/versions/journal.ts';
 import { withVersionsLocked } from '../../host/versions/lock.ts';
@@ -108,6 +109,25 @@ describe('a version that does not work', () => {
     const ended = await install(host, host.tree('1.1.0', { behaviour }), 0.05);
     expect(ended).toMatchObject({ phase: 'went-back', code, message: expect.stringMatching(message) as unknown });
     expect(host.services.running).toEqual({ relay: '1.0.0', mirror: '1.0.0' });
+  });
+
+  test('is left by every service, also one that came meanwhile and whatever becomes of the others', async () => {
+    const restart = host.services.restart.bind(host.services);
+    let count = 0;
+    host.services.restart = async (role) => {
+      count += 1;
+      if (count === 2) host.services.begin('tentacle');
+      // The first that goes back.
+      if (count === 3) throw new IsthmusError('UPGRADE_START_FAILED', 'the unit cannot be started');
+      await restart(role);
+    };
+    const ended = await install(host, host.tree('1.1.0', { behaviour: 'crashes' }));
+    const message: unknown = expect.stringMatching(/; back at 1\.0\.0, the service of the .* cannot be started/);
+    expect(ended).toMatchObject({ phase: 'went-back', message });
+    const { running } = host.services;
+    expect(Object.keys(running)).toHaveLength(3);
+    expect(Object.values(running).filter((version) => version === '1.1.0')).toHaveLength(1);
+    expect(running.tentacle).toBe('1.0.0');
   });
 
   test('and that has migrated the database: the server has the one from before again', async () => {
