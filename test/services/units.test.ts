@@ -49,6 +49,8 @@ test.each(NODE_ROLES)('that of a %s starts it on its data folder, for ever', (ro
   // `stop` gives a component 20 s.
   expect(Number(settings.get('TimeoutStopSec'))).toBeGreaterThan(20);
   expect(settings.get('User')).toEqual(role === 'tentacle' ? undefined : ['isthmus']);
+  const others = NODE_ROLES.filter((other) => other !== role).map((other) => `-${dataDir(other)}`);
+  expect(settings.get('InaccessiblePaths')).toEqual(role === 'tentacle' ? undefined : [others.join(' ')]);
   expect(settings.get('KillMode')).toEqual(role === 'tentacle' ? ['process'] : undefined);
 });
 
