@@ -116,10 +116,13 @@ async function follow(client: GrpcClient<TentacleClient>, { start = null, ...key
   throw new Error('the log ended without an end');
 }
 
-/** The files of a tentacle's folder with their content, without its record of denials. */
+/** What a tentacle writes whenever a link or a peer changes. */
+const OWN_NOTES = ['denials.json', 'status.json', '.status.json'];
+
+/** The files of a tentacle's folder with their content, without its own notes. */
 async function contentOf(folder: string): Promise<Map<string, string>> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });
-  const files = entries.filter((entry) => entry.isFile() && !entry.name.startsWith('denials.json'));
+  const files = entries.filter((entry) => entry.isFile() && OWN_NOTES.every((name) => !entry.name.startsWith(name)));
   const read = files.map(async ({ parentPath, name }) => {
     const path = join(parentPath, name);
     return [path, await readFile(path, 'latin1')] as const;
