@@ -15,6 +15,7 @@ const autopsyScript = `
 journalctl --no-pager -n 40 -u 'isthmus-*' -o cat || :
 ls -l /opt/isthmus || :
 isthmus host show || :
+ps -e --forest -o pid,etime,stat,wchan:20,args || :
 `;
 
 const shape = { delayMs: 10, rateMbit: 200 };
