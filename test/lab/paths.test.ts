@@ -10,7 +10,7 @@ import { reached, stages, wholeAgain, wholeAgainMs } from './support/stages.ts';
 import { machines, twoPaths } from './support/two-paths.ts';
 
 /** A link with an alternative is ended after 3 s of silence; the rest is for calls over the other path. */
-const roundMs = 8_000;
+const roundMs = 15_000;
 const lines = 120;
 const faults = ['SIGSTOP', 'SIGKILL'] as const;
 
