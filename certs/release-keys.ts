@@ -20,11 +20,10 @@ export interface TarballName {
   readonly architecture: string;
 }
 
-const SUMS_FILE = 'SHA256SUMS';
+/** The list of digests, as `sha256sum` writes it. */
+export const SUMS_FILE = 'SHA256SUMS';
 const SIGNATURE_FILE = `${SUMS_FILE}.sig`;
 
-/** Where a host keeps the keys that it trusts. */
-export const TRUSTED_KEYS_FOLDER = '/etc/isthmus/release-keys';
 const KEY_ENDING = '.pub';
 
 const TARBALL = /^isthmus-(\d{1,9}\.\d{1,9}\.\d{1,9}(?:-[0-9A-Za-z.-]{1,64})?)-linux-(x64|arm64)\.tar\.gz$/;

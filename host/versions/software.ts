@@ -5,6 +5,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Type, type Static } from 'typebox';
 import { Value } from 'typebox/value';
+import { SUMS_FILE } from '../../certs/release-keys.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import { errnoOf } from '../../lib/files/disk-space.ts';
 
@@ -21,8 +22,7 @@ const Software = Type.Object({
   commit: Type.Union([Type.String(), Type.Null()]),
 });
 
-/** The list of the files of a version, with their SHA-256, as `sha256sum` writes it. */
-export const SUMS_FILE = 'SHA256SUMS';
+/** A line of the list of a version's files. */
 const LISTED = /^([0-9a-f]{64}) [ *]\.?\/?(.+)$/;
 
 /** Reads `version.json`. SOFTWARE_DAMAGED when there is none, or it says something else. */

@@ -3,13 +3,14 @@
 import { createReadStream, existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { SUMS_FILE } from '../../certs/release-keys.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import { unpackArchive } from '../../lib/archives/archive.ts';
 import { FolderWriter } from '../../lib/archives/folder-writer.ts';
 import { translateDiskFull } from '../../lib/files/disk-space.ts';
 import { syncFolder } from '../../lib/files/durable.ts';
 import type { HostLayout } from '../layout.ts';
-import { checkArchitecture, listedFiles, readSoftware, SUMS_FILE, verifyFiles, type Software } from './software.ts';
+import { checkArchitecture, listedFiles, readSoftware, verifyFiles, type Software } from './software.ts';
 
 /** What is not complete: removed by whoever comes next. */
 const INCOMPLETE = /^\.(?:incoming|removed|current|previous|known-good|upgrade\.json)[-.]/;

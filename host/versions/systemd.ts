@@ -24,8 +24,6 @@ export function hostServices(layout: HostLayout, systemd = new Systemd()): HostS
 function systemdServices(layout: HostLayout, systemd: Systemd): HostServices {
   const startedAtMs = new Map<NodeRole, number>();
   const begunAtMs = Date.now();
-  /** A restart does not always set the count of systemd back. */
-  const crashesBefore = new Map<NodeRole, number>();
   return {
     async active() {
       const states = await Promise.all(NODE_ROLES.map((role) => systemd.state(unitOf(role))));
@@ -37,15 +35,11 @@ function systemdServices(layout: HostLayout, systemd: Systemd): HostServices {
       await systemd.restart(unitOf(role)).catch((cause: unknown) => {
         throw new IsthmusError('UPGRADE_START_FAILED', whatItSaid(cause), { cause });
       });
-      crashesBefore.set(role, (await systemd.state(unitOf(role))).crashes);
     },
     stop: (role) => systemd.stop(unitOf(role)),
     async state(role) {
       const { pid, crashes, active } = await systemd.state(unitOf(role));
-      const before = crashesBefore.get(role) ?? crashes;
-      crashesBefore.set(role, before);
-      const status = readStatus(layout.dataDir(role));
-      return { pid, crashes: crashes - before, hasFailed: active === 'failed', status };
+      return { pid, crashes, hasFailed: active === 'failed', status: readStatus(layout.dataDir(role)) };
     },
     lastError: (role) => systemd.lastError(unitOf(role), startedAtMs.get(role) ?? begunAtMs),
   };

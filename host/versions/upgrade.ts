@@ -1,4 +1,5 @@
-// The upgrader: carries out what the nodes of a host order, as root. The account that orders may be taken over: what is installed is what a trusted key has signed, and higher than what there is, or nothing.
+// The upgrader: carries out what the nodes of a host order, as root. The account that orders may be taken over: what is
+// installed is what a trusted key has signed, and higher than what there is, or nothing.
 import { createHash } from 'node:crypto';
 import { createReadStream, createWriteStream, existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';

@@ -1,8 +1,9 @@
 // The task kind of upgrades, and the order of its nodes: one by one until the first runs the new version, then some at
 // once, relays last and alone. The first failure stops the others. All is decided from the tickets' rows, so that after
 // a crash of the server an upgrade continues where it stopped.
-//   request.ts       accepts an upgrade        node-upgrade.ts   upgrades one node
-//   upgrade-call.ts  calls a node              skew.ts           which nodes are behind the server
+//   request.ts   accepts an upgrade         node-upgrade.ts   upgrades one node
+//   clients.ts   calls nodes                messages.ts       what a task tells of it
+//   skew.ts      which nodes are behind the server
 import PQueue from 'p-queue';
 import type { ErrorCode } from '../../contract/errors.ts';
 import type { Ticket } from '../store/tasks/tickets.ts';
