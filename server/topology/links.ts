@@ -20,6 +20,8 @@ interface Reported {
   readonly atMs: number;
   readonly children: ReadonlyMap<string, Link>;
   readonly parents: ReadonlyMap<string, Link>;
+  /** When it first reported a link to a parent as up, after none or one that was down. By the monotonic clock. */
+  readonly upSinceMs: ReadonlyMap<string, number>;
 }
 
 /** The nodes that the server heard at one moment, when its own links were these. */
@@ -54,11 +56,13 @@ export class LinkTable {
     const reports = reportedLinks(node);
     const seenAt = node.lastSeenAt ?? 0;
     const before = this.#reported.get(node.id);
+    const atMs = before?.seenAt === seenAt ? before.atMs : this.#seenAtMs(seenAt);
+    const parents = linksTo('parent', node, reports, this.#nodes);
+    const up = [...parents].filter(([, { state }]) => state === 'up');
     const reported = {
-      seenAt,
-      atMs: before?.seenAt === seenAt ? before.atMs : this.#seenAtMs(seenAt),
+      ...{ seenAt, atMs, parents },
       children: linksTo('child', node, reports, this.#nodes),
-      parents: linksTo('parent', node, reports, this.#nodes),
+      upSinceMs: new Map(up.map(([parent]) => [parent, before?.upSinceMs.get(parent) ?? atMs])),
     };
     this.#reported.set(node.id, reported);
     if (before === undefined || statesOf(before) !== statesOf(reported)) this.#heard = undefined;
@@ -94,7 +98,8 @@ export class LinkTable {
 
   /**
    * A link is down when a fresh report of either end says so: a relay that died cannot report it. It is up when one
-   * says so, unless the parent has reported since without the link: then the parent has restarted.
+   * says so, unless the parent has reported since without the link: then the parent has restarted. What the parent
+   * said before the child linked to it does not count.
    */
   #byReports(from: string, to: string): Link | undefined {
     const own = from === SERVER ? this.#ownLinks().get(to) : undefined;
@@ -105,7 +110,8 @@ export class LinkTable {
     if (link === undefined) return undefined;
     const [isParentFresh, isChildFresh] = [this.#isFresh(parent), this.#isFresh(child)];
     if (isChildFresh && byChild?.state === 'down') return { ...link, ...DOWN, lastErrorCode: byChild.lastErrorCode };
-    if (isParentFresh && byParent !== undefined) return byParent;
+    const isLinkedSince = isChildFresh && (child?.upSinceMs.get(from) ?? -Infinity) > (parent?.atMs ?? 0);
+    if (isParentFresh && byParent !== undefined && !isLinkedSince) return byParent;
     const isOutdated = from === SERVER || (isParentFresh && (parent?.atMs ?? 0) > (child?.atMs ?? 0));
     if (isOutdated) return { ...link, ...DOWN };
     return isChildFresh && byChild !== undefined ? byChild : { ...link, ...UNKNOWN };

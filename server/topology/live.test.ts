@@ -42,6 +42,21 @@ describe('a link', () => {
     expect(link([child(1_000)])).toMatchObject({ state: 'up' });
   });
 
+  it('is up as soon as its child has linked, and down again once its parent says so', () => {
+    const wasDown = relay(2_000, [toChild('web-1', false)]);
+    const topology = topologyOf([wasDown], { own: [ownLink('eu')], now });
+    const stateAfter = (reporter: Node) => {
+      topology.apply({ nodes: [reporter], routes: new Map() });
+      return topology.link('eu', 'web-1')?.state;
+    };
+    expect(stateAfter(child(1_000))).toBe('up');
+    expect(stateAfter(relay(800, [toChild('web-1', false)]))).toBe('down');
+    // Nothing new: it has not noticed yet.
+    expect(stateAfter(child(600))).toBe('down');
+    expect(stateAfter(child(400, false))).toBe('down');
+    expect(stateAfter(child(200))).toBe('up');
+  });
+
   it('is down when its parent has reported since without the link: the parent has restarted', () => {
     expect(link([relay(1_000, []), child(4_000)])).toMatchObject({ state: 'down', roundTripMs: null });
   });

@@ -21,6 +21,8 @@ import { recordDeniedStart } from './denied-starts.ts';
 
 /** The time between two commits; a node reports every few seconds and on change. */
 const WRITE_EVERY_MS = 500;
+/** The first report of a stream says that its node is here: whoever waits for it looks at once. */
+const WRITE_FIRST_MS = 50;
 /** A report lists every link that a node has or remembers, about 250 bytes each. */
 const MAX_REPORT_BYTES = MAX_MESSAGE_BYTES;
 
@@ -64,7 +66,10 @@ export class Reports {
   readonly #abandonedSources = new AbandonedSourceEvents();
   readonly #log: Logger;
   #latest = new Map<Reporter, Received>();
+  /** Whose first report came. */
+  readonly #known = new WeakSet<Reporter>();
   #timer: NodeJS.Timeout | undefined;
+  #dueMs = Infinity;
   #lastMs = -WRITE_EVERY_MS;
 
   constructor({ store, denials, onHealth, log }: ReportsDeps) {
@@ -86,12 +91,22 @@ export class Reports {
     // Re-insert at the end, so that reports are written in the order in which they came.
     this.#latest.delete(reporter);
     this.#latest.set(reporter, { report, health });
+    const dueMs = this.#lastMs + WRITE_EVERY_MS;
+    this.#writeBy(this.#known.has(reporter) ? dueMs : Math.min(dueMs, performance.now() + WRITE_FIRST_MS));
+    this.#known.add(reporter);
+  }
+
+  /** Writes at that time of the monotonic clock, unless it will sooner. */
+  #writeBy(dueMs: number): void {
+    if (dueMs >= this.#dueMs) return;
+    this.#dueMs = dueMs;
+    clearTimeout(this.#timer);
     const write = (): void => {
-      this.#timer = undefined;
+      this.#dueMs = Infinity;
       this.#lastMs = performance.now();
       background('reports.write', this.#log, () => this.#write());
     };
-    this.#timer ??= setTimeout(write, Math.max(0, this.#lastMs + WRITE_EVERY_MS - performance.now()));
+    this.#timer = setTimeout(write, Math.max(0, dueMs - performance.now()));
   }
 
   /** The feed URL that a mirror reports; '' when no node may use it. */
