@@ -13,6 +13,10 @@ import { percentile, rounded, type Bench } from './support/report.ts';
 
 const site = 'bench';
 const tentacle = 'bench-1';
+/** By then it has collected the garbage of its start. */
+const SETTLES_MS = 30_000;
+/** As its unit has it. */
+const UNIT_ENV = { MALLOC_ARENA_MAX: '1' };
 
 /** Milliseconds until a command has ended. */
 function timeOf(command: string, ...args: readonly string[]): number {
@@ -81,6 +85,8 @@ export const bench: Bench = async ({ quick, say }) => {
     const isthmus = join(tree, 'bin/isthmus');
     // Its first word is the program of the checkout.
     const fromTarball: Spawner = (_node, [, ...words], options) => spawn(isthmus, words, options);
+    const asItsUnit: Spawner = (_node, [, ...words], options) =>
+      spawn(isthmus, words, { ...options, env: { ...(options.env ?? process.env), ...UNIT_ENV } });
     const [mesh, api] = [await freePort(), await freePort()];
     const addresses = { meshListen: `127.0.0.1:${mesh}`, apiListen: `127.0.0.1:${api}` };
     world = await World.up({ folder, ...addresses, spawner: fromTarball });
@@ -91,9 +97,10 @@ export const bench: Bench = async ({ quick, say }) => {
       site,
       parent: 'server',
       parentAddress: addresses.meshListen,
-      spawner: fromTarball,
+      spawner: asItsUnit,
     });
-    say('a tentacle has joined; reading its memory');
+    say('a tentacle has joined; reading its memory when it has settled');
+    await sleep(SETTLES_MS);
     const idle = await idleMb(world.pid(tentacle), quick ? 30 : 300);
     say('timing commands');
     const context = join(folder, 'context/context.json');

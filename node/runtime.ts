@@ -20,6 +20,7 @@ import { serveUpgrades } from './upgrade/start.ts';
 import type { UpgradeOptions } from './upgrade/upgrade.ts';
 import { connectSource } from './sources/connect.ts';
 import { reportToServer, type ReportOptions } from './report.ts';
+import { collectStartGarbage } from './start-garbage.ts';
 import type { DialAssignment, Mesh, ParentConfig } from '../mesh/types.ts';
 
 /** For several hops of slow lines. */
@@ -109,6 +110,7 @@ export function startUpkeep(
   });
   const reports = reportToServer({ ...report, mesh, identity, status, log, dataDir });
   teardown.add(() => reports.stop());
+  teardown.add(collectStartGarbage());
 }
 
 interface NodeUpkeep extends Pick<ReportOptions, 'abandonedSources' | 'extra' | 'health' | 'onAssignment'> {

@@ -43,6 +43,15 @@ test('is small enough to carry, and says what it is', async () => {
   });
 });
 
+test('has its code in ASCII, which V8 keeps in half the memory', () => {
+  const code = readdirSync(join(tree, 'app'), { recursive: true, encoding: 'utf8' }).filter((name) =>
+    /\.js$/.test(name),
+  );
+  expect(code).toContain('cli/main.js');
+  const others = code.filter((name) => !readFileSync(join(tree, 'app', name)).every((byte) => byte < 0x80));
+  expect(others).toEqual([]);
+});
+
 test('has a compose file for its own image', () => {
   expect(readFileSync(join(tree, 'docker/compose.yaml'), 'utf8')).toMatch(
     new RegExp(`^ *image: isthmus:${manifest.version}$`, 'm'),
