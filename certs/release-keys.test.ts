@@ -45,7 +45,14 @@ describe('a signed list', () => {
     const look = (listed: string): (() => string) => {
       return () => signedDigest({ sums: listed, signature: signSums(listed, privateKey) }, name, [publicKey]);
     };
-    for (const other of [`${digest}  x${name}\n`, `${digest}  ./${name}\n`, `${digest} ${name}\n`, `${name}\n`, '']) {
+    for (const other of [
+      `${digest}  x${name}\n`,
+      `${digest}  ./${name}\n`,
+      `${digest} ${name}\n`,
+      `${name}\n`,
+      '',
+      `${sums}more\n`,
+    ]) {
       expect(look(other)).toThrow(code('SOFTWARE_NOT_LISTED'));
     }
     expect(look(`${sums}${'c'.repeat(64)}  ${name}\n`)).toThrow(code('SOFTWARE_NOT_LISTED'));

@@ -27,7 +27,8 @@ const SIGNATURE_FILE = `${SUMS_FILE}.sig`;
 const KEY_ENDING = '.pub';
 
 const TARBALL = /^isthmus-(\d{1,9}\.\d{1,9}\.\d{1,9}(?:-[0-9A-Za-z.-]{1,64})?)-linux-(x64|arm64)\.tar\.gz$/;
-const LISTED = /^([0-9a-f]{64}) {2}(\S+)$/;
+/** A line of a list of digests. */
+const LISTED = /^([0-9a-f]{64}) {2}(.+)$/;
 
 /** The version and the architecture in `isthmus-1.2.3-linux-x64.tar.gz`; undefined for any other name. */
 export function parseTarballName(name: string): TarballName | undefined {
@@ -74,17 +75,30 @@ export function signedDigest(signed: SignedSums, name: string, trusted: readonly
 
 /**
  * The SHA-256 of `name` (lower-case hex) by a list that nobody has checked. SOFTWARE_NOT_LISTED when it does not have the
- * name, or has it twice.
+ * name, or is no list as `parseSums` reads it.
  */
 export function listedDigest(sums: string, name: string): string {
-  const digests = sums.split('\n').flatMap((line) => {
-    const [, digest, listed] = LISTED.exec(line) ?? [];
-    return digest !== undefined && listed === name ? [digest] : [];
-  });
-  const [digest, ...more] = digests;
-  if (digest !== undefined && more.length === 0) return digest;
-  const found = digest === undefined ? 'does not name' : 'names more than once';
-  throw new IsthmusError('SOFTWARE_NOT_LISTED', `${SUMS_FILE} ${found} ${name}`);
+  const listed = parseSums(sums);
+  if (listed === undefined) {
+    throw new IsthmusError('SOFTWARE_NOT_LISTED', `${SUMS_FILE} is no list that names each file once`);
+  }
+  const digest = listed.get(name);
+  if (digest !== undefined) return digest;
+  throw new IsthmusError('SOFTWARE_NOT_LISTED', `${SUMS_FILE} does not name ${name}`);
+}
+
+/**
+ * The digests of a list as `sha256sum` writes it, by the names of the files. Undefined when a line is none of that, or a
+ * name is there twice.
+ */
+export function parseSums(sums: string): ReadonlyMap<string, string> | undefined {
+  const listed = new Map<string, string>();
+  for (const line of sums.split('\n').filter((each) => each !== '')) {
+    const [, digest, name] = LISTED.exec(line) ?? [];
+    if (digest === undefined || name === undefined || listed.has(name)) return undefined;
+    listed.set(name, digest);
+  }
+  return listed;
 }
 
 /**

@@ -24,7 +24,12 @@ export function openBelow(folder: string, names: readonly string[]): number | un
 
 /** Removes the name of a file below `folder`, with the rules of `openBelow`. What does not exist passes. */
 export function removeBelow(folder: string, names: readonly string[]): void {
-  inFolderBelow(folder, names.slice(0, -1), (open) => unlinkSync(join(open, names.at(-1)!)));
+  try {
+    inFolderBelow(folder, names.slice(0, -1), (open) => unlinkSync(join(open, names.at(-1)!)));
+  } catch (thrown) {
+    if (errnoOf(thrown) === 'EISDIR') throw unsafe(join(folder, ...names), thrown);
+    throw thrown;
+  }
 }
 
 /**

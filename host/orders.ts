@@ -100,16 +100,10 @@ export function openTarball(layout: HostLayout, { role, tarball }: UpgradeOrder)
   throw new IsthmusError('NOT_FOUND', `there is no ${join(layout.dataDir(role), FOLDER, tarball)}`);
 }
 
-/** Takes an order away that has been carried out, with its tarball. */
+/** Takes an order away, with its tarball. PERMISSIONS_UNSAFE where a folder is in the place of either. */
 export function removeOrder(layout: HostLayout, { role, tarball }: UpgradeOrder): void {
   removeBelow(...inDataDir(layout, role, ORDER));
   removeBelow(...inDataDir(layout, role, tarball));
-}
-
-/** Takes the orders of an upgrade away that a killed upgrader has left behind. */
-export function removeOrders(layout: HostLayout, id: string): void {
-  for (const found of readOrders(layout))
-    if ('order' in found && found.order.id === id) removeOrder(layout, found.order);
 }
 
 /** The data folder itself is named in a folder of root's, which may have made it a link to another disk. */

@@ -78,10 +78,9 @@ export function addHostCommands(program: Command, cli: Cli): void {
     .option(...ROOT);
   examples(upgrade, 'isthmus host upgrade').action(async (options: RootOption) => {
     const { upgrade: run } = await import('../../host/versions/upgrade.ts');
-    await run(await hostOf(cli, ownedLayout(options), 'leave'), {
-      onEnded: (ended) => warn(cli.terminal, `isthmus: ${ended.to}: ${ended.phase}${whyOf(ended)}`),
-      onUnusable: ({ message, code }) => warn(cli.terminal, `isthmus: no order: ${message} (${code})`),
-    });
+    await run(await hostOf(cli, ownedLayout(options), 'leave'), (ended) =>
+      warn(cli.terminal, `isthmus: ${ended.to}: ${ended.phase}${whyOf(ended)}`),
+    );
   });
 
   const show = group
@@ -127,7 +126,10 @@ async function hostOf({ terminal }: Cli, layout: HostLayout, whenStopped: Host['
     import('../../host/versions/systemd.ts'),
     import('../../host/versions/watch.ts'),
   ]);
-  return { layout, services: hostServices(layout), times: WATCH_TIMES, signal: terminal.signal, whenStopped };
+  return {
+    ...{ layout, services: hostServices(layout), times: WATCH_TIMES, signal: terminal.signal, whenStopped },
+    onProblem: ({ message, code }) => warn(terminal, `isthmus: ${message} (${code})`),
+  };
 }
 
 function whyOf(change: Change): string {

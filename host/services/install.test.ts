@@ -18,7 +18,7 @@ const UNIT = 'isthmus-tentacle.service';
 const PID = 4711;
 
 /** What a start of the unit comes to. */
-type Outcome = ComponentStatus['state'] | 'ends' | 'cannot be run';
+type Outcome = ComponentStatus['state'] | 'ends' | 'cannot be run' | 'has no upgrader';
 
 /** A systemd of one unit, with what it was asked for. */
 class MadeUp {
@@ -37,6 +37,9 @@ class MadeUp {
     const [verb, unit] = words;
     if (verb === 'show') return this.#shown(words.at(-1)!);
     this.asked.push(words.join(' '));
+    if (unit === UPGRADER_PATH && verb === 'start' && this.outcome === 'has no upgrader') {
+      throw Object.assign(new Error('Command failed'), { stderr: '\nUnit isthmus-upgrade.path is masked.\n' });
+    }
     if (unit === UNIT && verb === 'restart') this.#start();
     if (unit === UNIT && verb === 'stop') this.#state = 'inactive';
     return '';
@@ -45,7 +48,7 @@ class MadeUp {
   #start(): void {
     if (this.outcome === 'cannot be run') throw new Error('Job for isthmus-tentacle.service failed');
     this.#state = this.outcome === 'ends' ? 'activating' : 'active';
-    if (this.outcome === 'ends') return;
+    if (this.outcome === 'ends' || this.outcome === 'has no upgrader') return;
     const facts = { component: 'tentacle', version: '1.2.0', pid: PID, startedAt: 1, since: 1 } as const;
     const why = this.outcome === 'disconnected' ? { code: 'LINK_TIMEOUT', detail: 'no link to eu' } : {};
     const status: ComponentStatus = { ...facts, state: this.outcome, ...why };
@@ -118,6 +121,17 @@ describe.skipIf(lacks('root'))('a service', () => {
     expect(readdirSync(join(layout.units, 'multi-user.target.wants'))).toEqual([]);
     expect(existsSync(layout.dataDir('tentacle'))).toBe(true);
     expect(madeUp.asked.slice(-2)).toEqual([`stop ${UNIT}`, 'daemon-reload']);
+  });
+
+  test('without the upgrader is none, with what systemd says of that', async () => {
+    const { host: on, layout, madeUp } = await host();
+    madeUp.outcome = 'has no upgrader';
+    await expect(installService(on, OPTIONS)).rejects.toMatchObject({
+      code: 'SERVICE_START_FAILED',
+      message: `${UPGRADER_PATH} cannot be started: Unit isthmus-upgrade.path is masked.`,
+    });
+    expect(installedRoles(layout)).toEqual([]);
+    expect(readdirSync(layout.units)).toEqual(['multi-user.target.wants']);
   });
 
   test('that was installed before stays, whatever becomes of its start', async () => {

@@ -8,6 +8,7 @@ import { ensureAccount, SCRIPT_ACCOUNT, SERVICE_ACCOUNT } from './accounts.ts';
 import { giveDataFolder, makeDataFolder } from './data-folder.ts';
 import { requireServices, requireSoftware } from './requirements.ts';
 import { isConnected, reasonOf, serviceOf, type Service, type ServiceHost } from './service.ts';
+import { whatItSaid, type Systemd } from './systemd.ts';
 import { installedRoles, limitScripts, linkUnit, unitOf, UPGRADER_PATH, UPGRADER_UNITS } from './units.ts';
 import { uninstallService } from './uninstall.ts';
 
@@ -48,10 +49,10 @@ export async function installService(host: ServiceHost, options: InstallOptions)
   const isLinked = linkUnit(layout, unit);
   for (const each of UPGRADER_UNITS) linkUnit(layout, each);
   await systemd.reload();
-  await systemd.start(UPGRADER_PATH);
   const isRunning = (await systemd.state(unit)).active === 'active';
   const sinceMs = Date.now();
   try {
+    await startUpgrader(systemd);
     if (!isRunning || options.isChanged || isLimited || isLinked) await start(host, role, sinceMs);
     return await connected(host, options, sinceMs);
   } catch (thrown) {
@@ -69,6 +70,13 @@ async function prepare({ layout }: ServiceHost, { role, scriptUser = SCRIPT_ACCO
   else if ((await findUser(scriptUser)) === undefined) {
     throw new IsthmusError('SCRIPT_USER_UNKNOWN', `there is no user "${scriptUser}" on this machine`);
   }
+}
+
+async function startUpgrader(systemd: Systemd): Promise<void> {
+  await systemd.start(UPGRADER_PATH).catch((cause: unknown) => {
+    const message = `${UPGRADER_PATH} cannot be started: ${whatItSaid(cause)}`;
+    throw new IsthmusError('SERVICE_START_FAILED', message, { cause });
+  });
 }
 
 async function start(host: ServiceHost, role: NodeRole, sinceMs: number): Promise<void> {

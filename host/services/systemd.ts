@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { isErrorCode, type ErrorCode } from '../../contract/errors.ts';
 import { pause } from '../../lib/async/waiting.ts';
 import { runProgram, type RunProgram } from '../../lib/programs.ts';
+import type { HostLayout } from '../layout.ts';
 
 export interface UnitState {
   /** `active`, `activating`, `failed` and so on, as systemd calls it. */
@@ -107,6 +108,18 @@ export class Systemd {
     const remedy = lines.slice(at + 1).map((line) => REMEDY_LINE.exec(line)?.[1]);
     return { code, message, remedy: remedy.find((each) => each !== undefined) };
   }
+}
+
+/** The first line of what a program wrote to standard error. */
+export function whatItSaid(thrown: unknown): string {
+  const { stderr = '', message = String(thrown) } = thrown as Partial<Error & { readonly stderr: string }>;
+  return stderr.split('\n').find((line) => line !== '') ?? message;
+}
+
+/** The systemd that runs the services of a host; undefined where none does, as for an image. */
+export function systemdOf({ root }: HostLayout): Systemd | undefined {
+  const systemd = new Systemd();
+  return root === '/' && systemd.isRunning() ? systemd : undefined;
 }
 
 function failedStep(lines: readonly string[]): LastError | undefined {

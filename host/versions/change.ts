@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { IsthmusError } from '../../contract/errors.ts';
 import { NODE_ROLES } from '../../contract/nodes.ts';
 import type { HostLayout } from '../layout.ts';
-import { readConfirmation, removeOrders } from '../orders.ts';
+import { readConfirmation, readOrders, removeOrder, type UpgradeOrder } from '../orders.ts';
 import { isMigrated, putBackDatabase } from './database.ts';
 import { readJournal, writeJournal, type Change, type ChangeIn, type ServiceBefore } from './journal.ts';
 import { linkCommand, setLink } from './links.ts';
@@ -22,6 +22,8 @@ export interface Host {
   readonly signal: AbortSignal;
   /** What that means: the old version, or the change goes on with the next run. */
   readonly whenStopped: 'go-back' | 'leave';
+  /** Told of what is wrong, and stops nothing. */
+  readonly onProblem: (error: IsthmusError) => void;
 }
 
 /** How a change has ended. */
@@ -42,8 +44,20 @@ export async function resume(host: Host): Promise<Ended | undefined> {
   }
   const ended = await finish(host, change);
   // An order that was cut off before anything had changed is carried out anew.
-  if (change.phase !== 'unpacking') removeOrders(host.layout, change.id);
+  if (change.phase === 'unpacking') return ended;
+  for (const found of readOrders(host.layout)) {
+    if ('order' in found && found.order.id === change.id) dropOrder(host, found.order);
+  }
   return ended;
+}
+
+/** Takes an order away that has been carried out. Where a node has put something else in its place, the host goes on. */
+export function dropOrder({ layout, onProblem }: Host, order: UpgradeOrder): void {
+  try {
+    removeOrder(layout, order);
+  } catch (thrown) {
+    onProblem(IsthmusError.from(thrown, 'FILE_UNUSABLE'));
+  }
 }
 
 async function finish(host: Host, change: Change): Promise<Ended | undefined> {
@@ -201,7 +215,7 @@ async function goBackToDatabase({ layout, services }: Host, version: string): Pr
 /** Restarts the services, servers first: a node may not be newer than its server. Answers what did not start. */
 async function restartAll(host: Host, services: readonly ServiceBefore[]): Promise<readonly Failure[]> {
   const roles = NODE_ROLES.filter((role) => services.some((service) => service.role === role));
-  if (roles.length === 0) return [];
+  // Also for services that are stopped: whoever starts them gets the units of the version that is current.
   await host.services.reload();
   const failures: Failure[] = [];
   for (const role of roles) {
@@ -215,10 +229,12 @@ async function restartAll(host: Host, services: readonly ServiceBefore[]): Promi
 }
 
 /** After a confirmation: the links that only a version that works may have. Repeated by every later run. */
-async function settle({ layout }: Host, { from, to }: ChangeIn<'confirmed'>): Promise<void> {
+async function settle({ layout, services }: Host, { from, to }: ChangeIn<'confirmed'>): Promise<void> {
   freeReserve(layout);
   if (from !== null && existsSync(versionFolder(layout, from))) await setLink(layout.previous, from);
   await setLink(layout.knownGood, to);
+  // The units of the upgrader are this version's now. A run that was cut off here has not had them read.
+  await services.reload();
   // Who installs has checked the name; one that something else has taken since stands in the way of no later change.
   await linkCommand(layout).catch(() => undefined);
   await removeUnused(layout);

@@ -6,8 +6,8 @@ import { begin, checkSchema, rejectPackaged, switching } from './begin.ts';
 import { fail, resume, run, type Ended, type Host } from './change.ts';
 import { checkCommand, linkCommand, linkedVersion } from './links.ts';
 import { withVersionsLocked } from './lock.ts';
-import { checkArchitecture, readSoftware, verifyFiles } from './software.ts';
-import { stageTree, versionFolder } from './staging.ts';
+import { checkArchitecture, readSoftware } from './software.ts';
+import { stageTree, verifyVersion, versionFolder } from './staging.ts';
 
 /** How long the services have to be as well as before. */
 const CONFIRM_WITHIN_S = 120;
@@ -59,7 +59,7 @@ export async function goBack(host: Host): Promise<Ended> {
       });
     }
     const folder = versionFolder(layout, to);
-    await verifyFiles(folder);
+    await verifyVersion(folder);
     checkSchema(layout, await readSoftware(folder));
     return run(
       host,

@@ -5,7 +5,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Type, type Static } from 'typebox';
 import { Value } from 'typebox/value';
-import { SUMS_FILE } from '../../certs/release-keys.ts';
+import { parseSums, SUMS_FILE } from '../../certs/release-keys.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import { errnoOf } from '../../lib/files/disk-space.ts';
 
@@ -22,8 +22,8 @@ const Software = Type.Object({
   commit: Type.Union([Type.String(), Type.Null()]),
 });
 
-/** A line of the list of a version's files. */
-const LISTED = /^([0-9a-f]{64}) [ *]\.?\/?(.+)$/;
+/** Parts of a path that leave a folder, or name nothing in it. */
+const NO_NAMES: readonly string[] = ['', '.', '..'];
 
 /** Reads `version.json`. SOFTWARE_DAMAGED when there is none, or it says something else. */
 export async function readSoftware(folder: string): Promise<Software> {
@@ -43,33 +43,28 @@ export function checkArchitecture({ version, platform, architecture }: Software)
 
 /** SOFTWARE_DAMAGED unless the folder has exactly the files of its list, each with the listed content. */
 export async function verifyFiles(folder: string): Promise<void> {
-  const listed = await listedFiles(folder);
+  const missing = new Map(await listedFiles(folder));
   const found = await readdir(folder, { recursive: true, withFileTypes: true });
   for (const entry of found) {
     if (entry.isDirectory()) continue;
     const path = join(entry.parentPath, entry.name);
     const name = path.slice(folder.length + 1);
     if (name === SUMS_FILE) continue;
-    const digest = listed.get(name);
+    const digest = missing.get(name);
     if (digest === undefined || !entry.isFile()) throw damaged(`${path} does not belong to this version`);
     if ((await sha256(path)) !== digest) throw damaged(`${path} is not as it was built`);
-    listed.delete(name);
+    missing.delete(name);
   }
-  const [missing] = listed.keys();
-  if (missing !== undefined) throw damaged(`${join(folder, missing)} is missing`);
+  const [first] = missing.keys();
+  if (first !== undefined) throw damaged(`${join(folder, first)} is missing`);
 }
 
-/** The digest of each file of the version in a folder, by its path in there. */
-export async function listedFiles(folder: string): Promise<Map<string, string>> {
-  const files = new Map<string, string>();
-  for (const line of (await readOf(folder, SUMS_FILE)).split('\n').filter((each) => each !== '')) {
-    const [, digest, name] = LISTED.exec(line) ?? [];
-    if (digest === undefined || name === undefined || name.split('/').includes('..')) {
-      throw damaged(`${join(folder, SUMS_FILE)} has a line that names no file`);
-    }
-    files.set(name, digest);
-  }
-  return files;
+/** The digest of each file of the version in a folder, by its path in there. SOFTWARE_DAMAGED for any other list. */
+export async function listedFiles(folder: string): Promise<ReadonlyMap<string, string>> {
+  const files = parseSums(await readOf(folder, SUMS_FILE));
+  const isBelow = (name: string): boolean => name.split('/').every((part) => !NO_NAMES.includes(part));
+  if (files !== undefined && [...files.keys()].every(isBelow)) return files;
+  throw damaged(`${join(folder, SUMS_FILE)} is no list of files below its folder`);
 }
 
 async function readOf(folder: string, name: string): Promise<string> {

@@ -43,10 +43,27 @@ export async function stageTree(layout: HostLayout, tree: string, admit: Admit):
 /** As `stageTree`, of a tarball whose digest has been verified, with the one folder `name` in it. */
 export async function stageTarball(layout: HostLayout, file: string, name: string, admit: Admit): Promise<void> {
   const unpack = async (incoming: string): Promise<string> => {
-    await unpackArchive({ path: file, format: 'tar.gz', into: incoming, limits: UNPACKED_LIMITS });
+    await unpackArchive({ path: file, format: 'tar.gz', into: incoming, limits: UNPACKED_LIMITS }).catch(asDamaged);
     return join(incoming, name);
   };
   await stage(layout, unpack, admit);
+}
+
+/** What archives are rejected for is said of packages, and this is none. */
+function asDamaged(thrown: unknown): never {
+  if (!(thrown instanceof IsthmusError) || !thrown.code.startsWith('PACKAGE_')) throw thrown;
+  throw new IsthmusError('SOFTWARE_DAMAGED', `the tarball cannot be unpacked: ${thrown.message}`, { cause: thrown });
+}
+
+/** As `verifyFiles`, of a version's own folder: to copy the tarball again would not help. */
+export async function verifyVersion(folder: string): Promise<void> {
+  await verifyFiles(folder).catch((thrown: unknown) => {
+    if (!(thrown instanceof IsthmusError) || thrown.code !== 'SOFTWARE_DAMAGED') throw thrown;
+    throw new IsthmusError('SOFTWARE_DAMAGED', `${thrown.message}: it was changed after it was installed`, {
+      remedy: `Delete the folder (rm -r ${folder}), then run install.sh from the unpacked tarball of this version.`,
+      cause: thrown,
+    });
+  });
 }
 
 /** Removes what earlier changes left half done. */
@@ -125,5 +142,5 @@ async function checkSame(filled: string, folder: string): Promise<void> {
   if (sums !== existing) {
     throw new IsthmusError('SOFTWARE_EXISTS', `${folder} is there already, with another build of this version`);
   }
-  await verifyFiles(folder);
+  await verifyVersion(folder);
 }

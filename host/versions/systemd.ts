@@ -2,7 +2,7 @@
 import { NODE_ROLES, type NodeRole } from '../../contract/nodes.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import type { HostLayout } from '../layout.ts';
-import { Systemd } from '../services/systemd.ts';
+import { systemdOf, whatItSaid, type Systemd } from '../services/systemd.ts';
 import { unitOf } from '../services/units.ts';
 import { readStatus } from '../status.ts';
 import type { HostServices } from './services.ts';
@@ -17,8 +17,9 @@ const NO_SERVICES: HostServices = {
 };
 
 /** The services of a host; it has none where systemd does not run it, as an image. */
-export function hostServices(layout: HostLayout, systemd = new Systemd()): HostServices {
-  return layout.root === '/' && systemd.isRunning() ? systemdServices(layout, systemd) : NO_SERVICES;
+export function hostServices(layout: HostLayout): HostServices {
+  const systemd = systemdOf(layout);
+  return systemd === undefined ? NO_SERVICES : systemdServices(layout, systemd);
 }
 
 function systemdServices(layout: HostLayout, systemd: Systemd): HostServices {
@@ -43,10 +44,4 @@ function systemdServices(layout: HostLayout, systemd: Systemd): HostServices {
     },
     lastError: (role) => systemd.lastError(unitOf(role), startedAtMs.get(role) ?? begunAtMs),
   };
-}
-
-/** The first line of what a program wrote to standard error. */
-function whatItSaid(thrown: unknown): string {
-  const { stderr = '', message = String(thrown) } = thrown as Partial<Error & { readonly stderr: string }>;
-  return stderr.split('\n').find((line) => line !== '') ?? message;
 }

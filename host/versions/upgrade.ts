@@ -7,12 +7,13 @@ import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { parseTarballName, readTrustedKeys, signedDigest } from '../../certs/release-keys.ts';
 import { IsthmusError } from '../../contract/errors.ts';
+import { JOIN_ROLES } from '../../contract/join-tokens.ts';
 import { translateDiskFull } from '../../lib/files/disk-space.ts';
 import { compareVersions } from '../../lib/package-versions.ts';
 import type { HostLayout } from '../layout.ts';
-import { openTarball, readOrders, removeOrder, type UpgradeOrder } from '../orders.ts';
+import { openTarball, readOrders, type UpgradeOrder } from '../orders.ts';
 import { begin, checkSchema, rejectPackaged, switching } from './begin.ts';
-import { fail, resume, run, type Ended, type Host } from './change.ts';
+import { dropOrder, fail, resume, run, type Ended, type Host } from './change.ts';
 import { linkedVersion } from './links.ts';
 import { withVersionsLocked } from './lock.ts';
 import { stageTarball } from './staging.ts';
@@ -20,30 +21,32 @@ import { stageTarball } from './staging.ts';
 /** Whoever orders may not fill the disk: a tarball has about 60 MB. */
 const MOST_BYTES = 512 * 1024 ** 2;
 
-/** Nor keep root busy: a run ends after so many orders. */
-const MOST_ORDERS = 10;
-
-interface UpgradeReports {
-  readonly onEnded: (ended: Ended) => void;
-  /** An order that cannot be read has no id that could be told of in the journal. */
-  readonly onUnusable: (error: IsthmusError) => void;
-}
+/** Nor keep root busy: a run ends after so many orders of each node. */
+const MOST_ROUNDS = 4;
 
 /**
  * Brings a change that a crash cut off to its end, then carries out the orders of nodes, one after the other, also those
- * that come meanwhile. How each has ended is in the journal. Waits for a change by hand to end.
+ * that come meanwhile. How each has ended is in the journal; one that cannot be read has no id to be told of there, and
+ * stops no other. Waits for a change by hand to end.
  */
-export async function upgrade(host: Host, { onEnded, onUnusable }: UpgradeReports): Promise<void> {
-  const { layout, signal } = host;
+export async function upgrade(host: Host, onEnded: (ended: Ended) => void): Promise<void> {
+  const { layout, signal, onProblem } = host;
   if (!existsSync(layout.versions)) return;
   await withVersionsLocked(layout, { waiting: signal }, async () => {
     const resumed = await resume(host);
     if (resumed !== undefined) onEnded(resumed);
-    for (const found of readOrders(layout)) if ('error' in found) onUnusable(found.error);
-    for (let count = 0; count < MOST_ORDERS; count += 1) {
-      const [order] = readOrders(layout).flatMap((found) => ('order' in found ? [found.order] : []));
-      if (order === undefined) return;
-      onEnded(await carryOut(host, order));
+    for (const found of readOrders(layout)) if ('error' in found) onProblem(found.error);
+    // Those that cannot be taken away are not carried out again and again.
+    const done = new Set<string>();
+    for (let round = 0; round < MOST_ROUNDS; round += 1) {
+      const doneBefore = done.size;
+      for (const role of JOIN_ROLES) {
+        const found = readOrders(layout).find((each) => each.role === role);
+        if (found === undefined || 'error' in found || done.has(`${role} ${found.order.id}`)) continue;
+        done.add(`${role} ${found.order.id}`);
+        onEnded(await carryOut(host, found.order));
+      }
+      if (done.size === doneBefore) return;
     }
   });
 }
@@ -59,11 +62,11 @@ async function carryOut(host: Host, order: UpgradeOrder): Promise<Ended> {
     await stageOrder(layout, order, from);
   } catch (thrown) {
     const failed = fail(host, change, IsthmusError.from(thrown, 'FILE_UNUSABLE'));
-    removeOrder(layout, order);
+    dropOrder(host, order);
     return failed;
   }
   const staged = await switching(host, change);
-  removeOrder(layout, order);
+  dropOrder(host, order);
   return run(host, staged);
 }
 

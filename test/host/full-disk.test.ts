@@ -38,7 +38,7 @@ describe.skipIf(lacks('linux', 'root'))('a full disk', () => {
 
   test('in the middle of an order', async () => {
     await orderOf(host, folder, { damage: (tarball) => writeFileSync(tarball, randomBytes(24 * MIB)) });
-    await upgrade(host, { onEnded: () => undefined, onUnusable: () => undefined });
+    await upgrade(host, () => undefined);
     expect(readJournal(host.layout)).toMatchObject({ phase: 'failed', code: 'DISK_FULL' });
     await expectUnchanged();
   });

@@ -12,7 +12,9 @@ import { install } from '../../host/versions/install.ts';
 import { readJournal } from '../../host/versions/journal.ts';
 import { showHost } from '../../host/versions/show.ts';
 import { verifyFiles } from '../../host/versions/software.ts';
+import { uninstall } from '../../host/versions/uninstall.ts';
 import { upgrade } from '../../host/versions/upgrade.ts';
+import { LOCK_FILES } from '../../lib/files/data-lock.ts';
 import { lacks } from '../support/needs.ts';
 import { tempDir } from '../support/temp.ts';
 import { orderOf } from './support/orders.ts';
@@ -93,22 +95,48 @@ describe.skipIf(lacks('linux', 'gcc'))('killed at every step of', () => {
     await install(model, model.tree('1.0.0'));
     model.services.begin('server', 'relay');
     await prepare(model, folder);
-    const steps = await run(await copyOf(folder, 0), words(folder), 0);
-    expect(steps).toBeGreaterThan(5);
-    const numbers = Array.from({ length: steps ?? 0 }, (_each, index) => index + 1);
     const seen = new Set<string>();
-    const work = async (): Promise<void> => {
-      for (let at = numbers.pop(); at !== undefined; at = numbers.pop()) {
-        const killed = await copyOf(folder, at);
-        expect(await run(killed, words(folder), at), `killed at step ${at} of ${steps}`).toBeUndefined();
-        seen.add(await afterKill(killed, ends, `killed at step ${at} of ${steps}`));
-        await rm(killed, { recursive: true });
-      }
-    };
-    await Promise.all(Array.from({ length: availableParallelism() }, work));
+    await killAtEach(folder, words(folder), async (killed, what) => {
+      seen.add(await afterKill(killed, ends, what));
+    });
     expect([...seen].sort()).toEqual(ends);
   });
+
+  test('an uninstallation, which has the lock until nothing else is left, and can be done again', async () => {
+    const folder = await tempDir();
+    const model = testHost(folder);
+    await install(model, model.tree('1.0.0'));
+    await killAtEach(folder, ['uninstall'], async (killed, what) => {
+      const { versions } = testHost(killed).layout;
+      const names = existsSync(versions) ? await readdir(versions) : [];
+      const others = names.filter((name) => !LOCK_FILES.includes(name));
+      if (others.length > 0) expect(names, what).toContain(LOCK_FILES[0]);
+      await uninstall(testHost(killed).layout, { deletesData: false });
+      expect(existsSync(versions), what).toBe(false);
+    });
+  });
 });
+
+/** Has `check` look at a copy of the host for each step of the process, which was killed right before it. */
+async function killAtEach(
+  folder: string,
+  words: readonly string[],
+  check: (killed: string, what: string) => Promise<void>,
+): Promise<void> {
+  const steps = (await run(await copyOf(folder, 0), words, 0)) ?? 0;
+  expect(steps).toBeGreaterThan(5);
+  const numbers = Array.from({ length: steps }, (_each, index) => index + 1);
+  const work = async (): Promise<void> => {
+    for (let at = numbers.pop(); at !== undefined; at = numbers.pop()) {
+      const killed = await copyOf(folder, at);
+      const what = `killed at step ${at} of ${steps}`;
+      expect(await run(killed, words, at), what).toBeUndefined();
+      await check(killed, what);
+      await rm(killed, { recursive: true });
+    }
+  };
+  await Promise.all(Array.from({ length: availableParallelism() }, work));
+}
 
 /** A copy of the host in its folder. */
 async function copyOf(folder: string, at: number): Promise<string> {
@@ -145,11 +173,12 @@ async function afterKill(folder: string, ends: readonly string[], what: string):
   }
   expect(existsSync(layout.command), what).toBe(true);
 
-  await upgrade(host, { onEnded: () => undefined, onUnusable: () => undefined });
+  await upgrade(host, () => undefined);
   const { current, previous, knownGood, versions } = await showHost(layout);
   expect(ends, what).toContain(current);
   expect(services.running, what).toEqual({ server: current, relay: current });
   expect(knownGood, what).toBe(current);
+  expect(services.units, what).toEqual({ current, knownGood });
   expect(versions, what).toContain(previous);
   expect(['confirmed', 'went-back', 'failed'], what).toContain(readJournal(layout)?.phase);
   expect(readOrders(layout), what).toEqual([]);

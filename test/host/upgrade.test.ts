@@ -1,8 +1,9 @@
 // The upgrader: what it installs of what nodes order, and what becomes of an order that it must not carry out.
 import { generateKeyPairSync } from 'node:crypto';
-import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
+import { create } from 'tar';
 import { signSums } from '../../certs/release-keys.ts';
 import { readOrders, upgradeFolder, writeConfirmation, writeOrder, type UpgradeOrder } from '../../host/orders.ts';
 import { install } from '../../host/versions/install.ts';
@@ -30,12 +31,8 @@ beforeEach(async () => {
 const order = (options: OrderOptions = {}): Promise<UpgradeOrder> => orderOf(host, folder, options);
 
 async function run(): Promise<void> {
-  await upgrade(host, {
-    onEnded: () => undefined,
-    onUnusable: (error) => {
-      throw error;
-    },
-  });
+  await upgrade(host, () => undefined);
+  expect(host.problems).toEqual([]);
 }
 
 const current = async (): Promise<string | null> => (await showHost(host.layout)).current;
@@ -71,10 +68,7 @@ describe('an order', () => {
   test('that is stopped while it waits goes on with the next run', async () => {
     const stop = new AbortController();
     const { id } = await order();
-    const stopped = upgrade(
-      { ...host, signal: stop.signal },
-      { onEnded: () => undefined, onUnusable: () => undefined },
-    );
+    const stopped = upgrade({ ...host, signal: stop.signal }, () => undefined);
     stop.abort();
     await expect(stopped).rejects.toMatchObject({ code: 'CANCELLED' });
     expect(readJournal(host.layout)).toMatchObject({ phase: 'awaiting-confirmation', id });
@@ -87,7 +81,7 @@ describe('an order', () => {
   test('that is stopped again and again is taken back', async () => {
     const stopped = { ...host, signal: AbortSignal.abort() };
     await order();
-    const once = () => upgrade(stopped, { onEnded: () => undefined, onUnusable: () => undefined });
+    const once = () => upgrade(stopped, () => undefined);
     for (let count = 0; count < 3; count += 1) await expect(once()).rejects.toMatchObject({ code: 'CANCELLED' });
     await once();
     expect(readJournal(host.layout)).toMatchObject({ phase: 'went-back', code: 'UPGRADE_NOT_CONFIRMED' });
@@ -97,11 +91,14 @@ describe('an order', () => {
 
 describe('is not installed, and the journal says why:', () => {
   const other = generateKeyPairSync('ed25519').privateKey;
+  const packOther = (file: string): void => create({ gzip: true, sync: true, file, cwd: folder }, ['tree-1.0.0']);
   const append = (tarball: string): void => writeFileSync(tarball, 'more', { flag: 'a' });
 
   test.each<[what: string, code: string, options: OrderOptions]>([
     ['what a key signed that is not trusted', 'SOFTWARE_SIGNATURE_WRONG', { signer: other }],
     ['what changed after it was signed', 'SOFTWARE_DAMAGED', { damage: append }],
+    ['what was signed and cannot be unpacked', 'SOFTWARE_DAMAGED', { spoil: (file) => writeFileSync(file, 'none') }],
+    ['what unpacks to no version', 'SOFTWARE_DAMAGED', { spoil: (file) => packOther(file) }],
     ['a version that is not higher', 'UPGRADE_DOWNGRADE', { version: '1.0.0' }],
     ['a lower version', 'UPGRADE_DOWNGRADE', { version: '0.9.0' }],
     ['a lower version in the tarball of a higher one', 'SOFTWARE_DAMAGED', { packed: '0.9.0' }],
@@ -146,6 +143,28 @@ describe('is not installed, and the journal says why:', () => {
     expect(readOrders(host.layout)).toEqual([]);
     expect(existsSync(join(host.layout.versions, '.incoming-tarball'))).toBe(false);
   }
+});
+
+test('a folder in the place of a file stops no other order, and no change by hand', async () => {
+  const bad = await order();
+  const good = await order({ role: 'mirror' });
+  writeConfirmation(host.layout.dataDir('mirror'), { id: good.id, version: '1.1.0' });
+  const tarball = join(upgradeFolder(host.layout.dataDir('relay')), bad.tarball);
+  rmSync(tarball);
+  mkdirSync(tarball);
+  const ended: string[] = [];
+  await upgrade(host, ({ role, phase }) => ended.push(`${role} ${phase}`));
+  expect(ended).toEqual(['relay failed', 'mirror confirmed']);
+  const message: unknown = expect.stringContaining(tarball);
+  expect(host.problems).toMatchObject([{ code: 'PERMISSIONS_UNSAFE', message }]);
+  expect(readOrders(host.layout)).toEqual([]);
+  // As if the run had been killed before it took the order of the mirror away.
+  mkdirSync(join(upgradeFolder(host.layout.dataDir('mirror')), good.tarball));
+  await writeOrder(host.layout.dataDir('mirror'), good);
+  await install(host, host.tree('1.2.0'));
+  expect(await current()).toBe('1.2.0');
+  expect(host.problems).toHaveLength(2);
+  expect(readOrders(host.layout)).toEqual([]);
 });
 
 test('an order that was carried out by a run that was killed is not carried out again', async () => {

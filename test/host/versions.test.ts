@@ -13,11 +13,13 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { IsthmusError } from '../../contract/errors.ts';
+import { Systemd } from '../../host/services/systemd.ts';
 import { goBack, install } from '../../host/versions/install.ts';
 import { readJournal } from '../../host/versions/journal.ts';
 import { withVersionsLocked } from '../../host/versions/lock.ts';
 import { showHost } from '../../host/versions/show.ts';
 import { verifyFiles } from '../../host/versions/software.ts';
+import { uninstall } from '../../host/versions/uninstall.ts';
 import { writeDurably } from '../../lib/files/durable.ts';
 import { tempDir } from '../support/temp.ts';
 import { listFiles } from './support/software.ts';
@@ -56,7 +58,8 @@ describe('a version that works', () => {
     await install(host, host.tree('1.1.0'));
     expect(await links()).toEqual({ current: '1.1.0', previous: '1.0.0', knownGood: '1.1.0' });
     expect(host.services.running).toEqual({ tentacle: '1.1.0', server: '1.1.0' });
-    expect(host.services.calls).toEqual(['reload', 'restart server', 'restart tentacle']);
+    expect(host.services.calls).toEqual(['restart server', 'restart tentacle']);
+    expect(host.services.units).toEqual({ current: '1.1.0', knownGood: '1.1.0' });
     expect(end()).toBe('confirmed');
   });
 
@@ -147,8 +150,8 @@ describe('a version that does not work', () => {
       'isthmus.db.migrated: migrated',
       'isthmus.db.migrated-wal: log',
     ]);
-    expect(host.services.calls.slice(-5)).toEqual([
-      ...['stop server', 'reload', 'restart server', 'restart relay', 'restart mirror'],
+    expect(host.services.calls.slice(-4)).toEqual([
+      ...['stop server', 'restart server', 'restart relay', 'restart mirror'],
     ]);
   });
 
@@ -198,6 +201,27 @@ describe('what leaves everything as it was', () => {
     const tree = host.tree('1.1.0', { architecture: process.arch === 'x64' ? 'arm64' : 'x64' });
     await expect(install(host, tree)).rejects.toMatchObject({ code: 'SOFTWARE_ARCHITECTURE' });
     await expectUnchanged();
+  });
+
+  test.each([
+    ['the current', '1.1.0', '1.1.0'],
+    ['the previous', '1.0.0', '1.0.0'],
+  ])('a file of %s version that has changed, until its folder is deleted', async (_what, version, current) => {
+    const tree = host.tree('1.1.0');
+    await install(host, tree);
+    const folder = join(host.layout.versions, version);
+    writeFileSync(join(folder, 'bin/isthmus'), 'other');
+    const again = () => install(host, join(host.layout.root, `../tree-${version}`));
+    await expect(again()).rejects.toMatchObject({
+      code: 'SOFTWARE_DAMAGED',
+      message: `${join(folder, 'bin/isthmus')} is not as it was built: it was changed after it was installed`,
+      remedy: expect.stringContaining(`rm -r ${folder}`) as unknown,
+    });
+    expect((await showHost(host.layout)).current).toBe('1.1.0');
+    rmSync(folder, { recursive: true });
+    await again();
+    await verifyFiles(folder);
+    expect((await showHost(host.layout)).current).toBe(current);
   });
 
   test('another build of a version that is there', async () => {
@@ -255,6 +279,37 @@ describe('what leaves everything as it was', () => {
   }
 });
 
+describe('uninstalling', () => {
+  test('stops the upgrader before anything is removed, and nobody changes the version until the end', async () => {
+    await install(host, host.tree('1.1.0'));
+    const seen: string[] = [];
+    const systemd = new Systemd(async (_program, verb = '', ...words) => {
+      if (verb === 'show') return 'ActiveState=active\n';
+      const isBusy = await install(host, join(host.layout.root, '../tree-1.0.0')).then(
+        () => false,
+        (thrown: unknown) => IsthmusError.from(thrown).code === 'UPGRADE_BUSY',
+      );
+      const isThere = existsSync(host.layout.current) && existsSync(host.layout.command);
+      if (!isBusy || !isThere) seen.push('too early');
+      seen.push([verb, ...words].join(' '));
+      return '';
+    });
+    await uninstall(host.layout, { deletesData: false }, systemd);
+    expect(seen.slice(0, 3)).toEqual([
+      ...['stop isthmus-upgrade.path', 'stop isthmus-upgrade.service', 'stop isthmus-server.service'],
+    ]);
+    expect(seen).not.toContain('too early');
+    expect(existsSync(host.layout.versions)).toBe(false);
+  });
+
+  test('leaves what another process is changing', async () => {
+    await withVersionsLocked(host.layout, {}, async () => {
+      await expect(uninstall(host.layout, { deletesData: true })).rejects.toMatchObject({ code: 'UPGRADE_BUSY' });
+    });
+    expect(await links()).toMatchObject({ current: '1.0.0' });
+  });
+});
+
 describe('going back by hand', () => {
   test('makes the version before current, and going back again the later one', async () => {
     host.services.begin('relay');
@@ -269,7 +324,8 @@ describe('going back by hand', () => {
   test('to a version that was changed meanwhile is denied', async () => {
     await install(host, host.tree('1.1.0'));
     writeFileSync(join(host.layout.versions, '1.0.0/bin/isthmus'), 'other');
-    await expect(goBack(host)).rejects.toMatchObject({ code: 'SOFTWARE_DAMAGED' });
+    const remedy: unknown = expect.stringContaining(`rm -r ${join(host.layout.versions, '1.0.0')}`);
+    await expect(goBack(host)).rejects.toMatchObject({ code: 'SOFTWARE_DAMAGED', remedy });
     expect(await links()).toMatchObject({ current: '1.1.0' });
   });
 });

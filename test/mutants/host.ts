@@ -99,6 +99,45 @@ export const hostMutants: Mutants = {
       test: ['a version that does not work', 'since it crashes: the old one runs again'],
     },
   },
+  'upgrader-units-not-read-again': {
+    file: 'host/versions/change.ts',
+    find: 'await services.reload();',
+    replace: '',
+    red: { file: 'test/host/kills.test.ts', test: ['killed at every step of', 'a version that works'] },
+  },
+  'uninstalled-beside-the-upgrader': {
+    file: 'host/versions/uninstall.ts',
+    find: 'for (const unit of UPGRADER_UNITS) await systemd.stop(unit);',
+    replace: '',
+    red: {
+      file: 'test/host/versions.test.ts',
+      test: [
+        'uninstalling',
+        'stops the upgrader before anything is removed, and nobody changes the version until the end',
+      ],
+    },
+  },
+  'uninstalled-without-the-lock': {
+    file: 'host/versions/uninstall.ts',
+    find: '.filter((name) => !LOCK_FILES.includes(name))',
+    replace: '.sort((a, b) => Number(LOCK_FILES.includes(b)) - Number(LOCK_FILES.includes(a)))',
+    red: {
+      file: 'test/host/kills.test.ts',
+      test: [
+        'killed at every step of',
+        'an uninstallation, which has the lock until nothing else is left, and can be done again',
+      ],
+    },
+  },
+  'bad-order-stops-the-others': {
+    file: 'host/versions/change.ts',
+    find: "onProblem(IsthmusError.from(thrown, 'FILE_UNUSABLE'));",
+    replace: "onProblem(IsthmusError.from(thrown, 'FILE_UNUSABLE')); throw thrown;",
+    red: {
+      file: 'test/host/upgrade.test.ts',
+      test: ['a folder in the place of a file stops no other order, and no change by hand'],
+    },
+  },
   'version-installed-unverified': {
     file: 'host/versions/staging.ts',
     find: 'await verifyFiles(filled);',

@@ -126,13 +126,14 @@ export class NodeHost {
 
   async #carryOut(world: World): Promise<void> {
     const { signal } = this.#stopping;
-    const host = { layout: this.layout, services: this.#services(world), times: TIMES, signal, whenStopped } as const;
-    const order = join(this.layout.dataDir(this.#role), 'upgrade/order.json');
-    const rejected = (error: IsthmusError): void => {
+    const onProblem = (error: IsthmusError): void => {
       throw error;
     };
+    const services = this.#services(world);
+    const host = { layout: this.layout, services, times: TIMES, signal, whenStopped, onProblem } as const;
+    const order = join(this.layout.dataDir(this.#role), 'upgrade/order.json');
     while (!signal.aborted) {
-      if (existsSync(order)) await upgrade(host, { onEnded: () => undefined, onUnusable: rejected });
+      if (existsSync(order)) await upgrade(host, () => undefined);
       await pause(50, signal);
     }
   }

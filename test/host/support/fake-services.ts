@@ -1,6 +1,6 @@
 // The services of a host as if systemd ran them: a file says which run from which version, so that they outlive a process
 // that is killed, as real ones do. Each behaves as a file of its version says.
-import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { IsthmusError } from '../../../contract/errors.ts';
 import type { NodeRole } from '../../../contract/nodes.ts';
@@ -20,11 +20,13 @@ export class FakeServices implements HostServices {
   readonly #layout: HostLayout;
   readonly #file: string;
   readonly #calls: string;
+  readonly #units: string;
 
   constructor(layout: HostLayout) {
     this.#layout = layout;
     this.#file = join(layout.root, 'services.json');
     this.#calls = join(layout.root, 'services.calls');
+    this.#units = join(layout.root, 'services.units');
     mkdirSync(layout.root, { recursive: true });
     if (!existsSync(this.#file)) this.#write({});
   }
@@ -40,6 +42,11 @@ export class FakeServices implements HostServices {
     return Object.fromEntries(states.map(([role, { version }]) => [role, version]));
   }
 
+  /** The versions whose units systemd has read: of the services, and of the upgrader. */
+  get units(): Partial<Record<'current' | 'knownGood', string>> {
+    return existsSync(this.#units) ? (JSON.parse(readFileSync(this.#units, 'utf8')) as this['units']) : {};
+  }
+
   /** Starts a service of the current version, as installing it would. */
   begin(...roles: NodeRole[]): void {
     for (const role of roles) this.#start(role);
@@ -50,12 +57,16 @@ export class FakeServices implements HostServices {
   }
 
   async reload(): Promise<void> {
-    appendFileSync(this.#calls, 'reload\n');
+    const linked = (link: string) => (existsSync(link) ? readlinkSync(link) : undefined);
+    const { current, knownGood } = this.#layout;
+    writeFileSync(this.#units, JSON.stringify({ current: linked(current), knownGood: linked(knownGood) }));
   }
 
   async restart(role: NodeRole): Promise<void> {
     appendFileSync(this.#calls, `restart ${role}\n`);
-    if (this.#current().behaviour === 'rejected') {
+    const { version, behaviour } = this.#current();
+    if (this.units.current !== version) throw new Error(`systemd has the units of ${this.units.current}`);
+    if (behaviour === 'rejected') {
       throw new IsthmusError('UPGRADE_START_FAILED', `Unit isthmus-${role}.service has a bad unit file setting.`);
     }
     this.#start(role);

@@ -1,8 +1,9 @@
-// Orders of a host's relay, as its node writes them: a signed tarball of a small version, fetched already.
+// Orders of a host's nodes, as they write them: a signed tarball of a small version, fetched already.
 import { generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { create } from 'tar';
+import type { JoinRole } from '../../../contract/join-tokens.ts';
 import { signSums } from '../../../certs/release-keys.ts';
 import { upgradeFolder, writeOrder, type UpgradeOrder } from '../../../host/orders.ts';
 import { trustKey } from '../../../host/versions/trust.ts';
@@ -14,6 +15,7 @@ import type { TestHost } from './test-host.ts';
 export const RELEASE_KEY = generateKeyPairSync('ed25519');
 
 export interface OrderOptions {
+  readonly role?: JoinRole;
   readonly version?: string;
   /** Of what is in the tarball, where that is another one. */
   readonly packed?: string;
@@ -21,13 +23,16 @@ export interface OrderOptions {
   readonly architecture?: string;
   readonly signer?: KeyObject;
   readonly confirmWithinS?: number;
+  /** Changes the tarball before it is signed. */
+  readonly spoil?: (tarball: string) => void;
+  /** Changes it afterwards. */
   readonly damage?: (tarball: string) => void;
 }
 
-/** Has the relay of a host order a version; `folder` is for the files of the test. */
+/** Has a node of a host order a version; `folder` is for the files of the test. */
 export async function orderOf(host: TestHost, folder: string, options: OrderOptions = {}): Promise<UpgradeOrder> {
-  const { version = '1.1.0', packed = version, architecture = process.arch, damage } = options;
-  const dataDir = host.layout.dataDir('relay');
+  const { version = '1.1.0', packed = version, architecture = process.arch, role = 'relay' } = options;
+  const dataDir = host.layout.dataDir(role);
   mkdirSync(dataDir, { recursive: true });
   const key = join(folder, 'isthmus-release.pub');
   writeFileSync(key, RELEASE_KEY.publicKey.export({ type: 'spki', format: 'pem' }));
@@ -36,11 +41,12 @@ export async function orderOf(host: TestHost, folder: string, options: OrderOpti
   makeTree(join(folder, 'packing', name), packed, { architecture, behaviour: options.behaviour ?? 'well' });
   const tarball = join(upgradeFolder(dataDir), `${name}.tar.gz`);
   await create({ gzip: true, file: tarball, cwd: join(folder, 'packing') }, [name]);
+  options.spoil?.(tarball);
   const sums = `${sha256(readFileSync(tarball))}  ${name}.tar.gz\n`;
-  damage?.(tarball);
+  options.damage?.(tarball);
   const order: UpgradeOrder = {
     id: newId(),
-    role: 'relay',
+    role,
     version,
     tarball: `${name}.tar.gz`,
     sums,

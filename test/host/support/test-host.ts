@@ -1,5 +1,6 @@
 // A host below a temporary folder, with services that are not real.
 import { join } from 'node:path';
+import type { IsthmusError } from '../../../contract/errors.ts';
 import { hostLayout } from '../../../host/layout.ts';
 import type { Host } from '../../../host/versions/change.ts';
 import { FakeServices } from './fake-services.ts';
@@ -10,6 +11,8 @@ const TIMES = { pollMs: 1, steadyMs: 5 };
 
 export interface TestHost extends Host {
   readonly services: FakeServices;
+  /** What it was told of. */
+  readonly problems: readonly IsthmusError[];
   /** Makes the tree of a version beside the host. */
   tree(...given: TreeArguments): string;
 }
@@ -17,15 +20,18 @@ export interface TestHost extends Host {
 type TreeArguments = Parameters<typeof makeTree> extends [string, ...infer Rest] ? Rest : never;
 
 /** A host in the folder `host` of `folder`; the trees that it makes are in `trees`. */
-export function testHost(folder: string, changed: Partial<Host> = {}, trees = folder): TestHost {
+export function testHost(folder: string, changed: Partial<Omit<Host, 'services'>> = {}, trees = folder): TestHost {
   const layout = hostLayout(join(folder, 'host'));
+  const problems: IsthmusError[] = [];
   return {
     layout,
+    problems,
+    onProblem: (error) => void problems.push(error),
     services: new FakeServices(layout),
     times: TIMES,
     signal: new AbortController().signal,
     whenStopped: 'go-back',
     ...changed,
     tree: (...given) => makeTree(join(trees, `tree-${given[0]}`), ...given),
-  } as TestHost;
+  };
 }
