@@ -90,6 +90,7 @@ const BY_ERROR_CODE: Partial<Record<ErrorCode, ExitName>> = {
   SOFTWARE_UNSIGNED: 'failed',
   TASK_NOT_SUCCESSFUL: 'failed',
   UNREACHABLE: 'unreachable',
+  UPGRADE_JOURNAL_UNREADABLE: 'failed',
   UPGRADE_NOT_CONFIRMED: 'failed',
   UPGRADE_NOT_CONNECTED: 'failed',
   UPGRADE_START_FAILED: 'failed',

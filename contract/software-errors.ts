@@ -47,6 +47,11 @@ export const SOFTWARE_ERRORS = {
     grpc: 9,
     remedy: 'Nothing to do, if the host runs what it should; a lower version is installed by hand, on the host.',
   },
+  UPGRADE_JOURNAL_UNREADABLE: {
+    http: 500,
+    grpc: 15,
+    remedy: 'See on the host which version is current, delete the file, then install the wanted version again.',
+  },
   UPGRADE_NOT_CONFIRMED: {
     http: 409,
     grpc: 10,

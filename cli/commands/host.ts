@@ -148,7 +148,8 @@ const NEXT = [
   'next, on a host that joins a mesh:    the command that `isthmus token create` prints on the server',
 ];
 
-function renderHost({ versions, current, previous, knownGood, trustedKeys, lastChange }: HostVersions): string {
+function renderHost(shown: HostVersions): string {
+  const { versions, current, previous, knownGood, trustedKeys, lastChange, journalError: unknown } = shown;
   return renderRecord({
     versions,
     current,
@@ -161,5 +162,8 @@ function renderHost({ versions, current, previous, knownGood, trustedKeys, lastC
           'last change': `${lastChange.why} of ${lastChange.to}: ${lastChange.phase}, ${moment(lastChange.at)}`,
           ...('code' in lastChange ? { why: `${lastChange.message} (${lastChange.code})` } : {}),
         }),
+    ...(unknown === null
+      ? {}
+      : { 'last change': `unknown: ${unknown.message} (${unknown.code})`, 'what to do': unknown.remedy }),
   });
 }

@@ -4,7 +4,8 @@ import { newId } from '../../lib/ids.ts';
 import { isPackaged, type HostLayout } from '../layout.ts';
 import { readStatus } from '../status.ts';
 import { record, type Host } from './change.ts';
-import type { ChangeIn, ServiceBefore } from './journal.ts';
+import { databaseCopies } from './database.ts';
+import { keptOf, readJournal, type ChangeIn, type ServiceBefore } from './journal.ts';
 import { keepReserve } from './reserve.ts';
 import type { Software } from './software.ts';
 
@@ -27,10 +28,11 @@ export function checkSchema(layout: HostLayout, { version, schema }: Software): 
 /** Begins a change: from here on its end is in the journal. */
 export function begin(
   host: Host,
-  change: Omit<ChangeIn<'unpacking'>, 'id' | 'at' | 'phase'> & { readonly id?: string },
+  change: Omit<ChangeIn<'unpacking'>, 'id' | 'at' | 'phase' | 'earlier'> & { readonly id?: string },
 ): ChangeIn<'unpacking'> {
+  const kept = keptOf(readJournal(host.layout));
   keepReserve(host.layout);
-  return record(host, { id: newId(), at: 0, ...change, phase: 'unpacking' });
+  return record(host, { id: newId(), at: 0, ...change, ...kept, phase: 'unpacking' });
 }
 
 /** The version is in its folder: what runs now is noted, and from here on the change goes on after a crash. */
@@ -42,5 +44,6 @@ export async function switching(host: Host, change: ChangeIn<'unpacking'>): Prom
       return { role, connected: status?.state === 'connected' && status.pid === pid };
     }),
   );
-  return record(host, { ...change, phase: 'switching', services, resumed: 0 });
+  const copies = databaseCopies(host.layout);
+  return record(host, { ...change, phase: 'switching', services, copies, resumed: 0 });
 }

@@ -5,8 +5,8 @@ import { IsthmusError } from '../../contract/errors.ts';
 import { NODE_ROLES } from '../../contract/nodes.ts';
 import type { HostLayout } from '../layout.ts';
 import { readConfirmation, readOrders, removeOrder, type UpgradeOrder } from '../orders.ts';
-import { isMigrated, putBackDatabase } from './database.ts';
-import { readJournal, writeJournal, type Change, type ChangeIn, type ServiceBefore } from './journal.ts';
+import { isMigrated, putBackDatabase, type DatabaseCopies } from './database.ts';
+import { hasEnded, readJournal, writeJournal, type Change, type ChangeIn, type ServiceBefore } from './journal.ts';
 import { linkCommand, setLink } from './links.ts';
 import { freeReserve } from './reserve.ts';
 import type { HostServices } from './services.ts';
@@ -34,7 +34,10 @@ const MOST_RESUMED = 2;
 /** For the old version to be as before; the host has gone back by then, whatever comes of it. */
 const BACK_WITHIN_MS = 60_000;
 
-/** Brings a change that a crash has cut off to its end. Undefined where there was none; the links are whole then. */
+/**
+ * Brings a change that a crash has cut off to its end. Undefined where there was none; the links are whole then.
+ * UPGRADE_JOURNAL_UNREADABLE when nobody knows whether there was one.
+ */
 export async function resume(host: Host): Promise<Ended | undefined> {
   await removeIncomplete(host.layout);
   const change = readJournal(host.layout);
@@ -42,12 +45,15 @@ export async function resume(host: Host): Promise<Ended | undefined> {
     freeReserve(host.layout);
     return undefined;
   }
-  const ended = await finish(host, change);
-  // An order that was cut off before anything had changed is carried out anew.
-  if (change.phase === 'unpacking') return ended;
-  for (const found of readOrders(host.layout)) {
-    if ('order' in found && found.order.id === change.id) dropOrder(host, found.order);
+  const orders = readOrders(host.layout).flatMap((found) => ('order' in found ? [found.order] : []));
+  const itsOrders = orders.filter(({ id }) => id === change.id);
+  // Cut off before anything had changed, it is carried out anew.
+  if (change.phase === 'unpacking' && itsOrders.length > 0) {
+    freeReserve(host.layout);
+    return undefined;
   }
+  const ended = await finish(host, change);
+  for (const order of itsOrders) dropOrder(host, order);
   return ended;
 }
 
@@ -122,7 +128,7 @@ export function fail(host: Host, change: ChangeIn<'unpacking'>, { code, message 
 /** Writes the phase that begins now. */
 export function record<Phase extends Change>({ layout }: Host, change: Phase): Phase {
   const written = writeJournal(layout, { ...change, at: Date.now() });
-  if (['confirmed', 'went-back', 'failed'].includes(change.phase)) freeReserve(layout);
+  if (hasEnded(change)) freeReserve(layout);
   return written;
 }
 
@@ -149,7 +155,7 @@ async function confirm(host: Host, change: ChangeIn<'awaiting-confirmation'>): P
   if (failure?.code === 'CANCELLED' && host.whenStopped === 'leave')
     throw new IsthmusError(failure.code, failure.message);
   if (failure !== undefined) return goingBack(host, change, failure);
-  const { services: _before, resumed: _times, ...subject } = change;
+  const { services: _before, copies: _copies, resumed: _times, ...subject } = change;
   return record(host, { ...subject, phase: 'confirmed' });
 }
 
@@ -170,11 +176,11 @@ function goingBack(
 }
 
 async function goBack(host: Host, change: ChangeIn<'going-back'>): Promise<Change> {
-  const { services: before, resumed: _times, ...subject } = change;
+  const { services: before, copies, resumed: _times, ...subject } = change;
   if (subject.from === null) return record(host, { ...subject, phase: 'failed' });
   await setLink(host.layout.current, subject.from);
   const services = await withNewOnes(host, before);
-  const database = await goBackToDatabase(host, subject.from);
+  const database = await goBackToDatabase(host, subject.from, copies);
   // Each of them, whatever becomes of the others: none may stay on the version that does not work.
   const [notRestarted] = await restartAll(host, services);
   const failure =
@@ -199,12 +205,12 @@ async function withNewOnes(host: Host, services: readonly ServiceBefore[]): Prom
 }
 
 /** A server cannot open a database that the newer version has migrated; answers what there is to tell of it. */
-async function goBackToDatabase({ layout, services }: Host, version: string): Promise<string> {
+async function goBackToDatabase({ layout, services }: Host, version: string, before: DatabaseCopies): Promise<string> {
   try {
     const software = await softwareOf(layout, version);
-    if (!isMigrated(layout, software)) return '';
+    if (!isMigrated(layout, software, before)) return '';
     await services.stop('server');
-    putBackDatabase(layout, software);
+    putBackDatabase(layout, software, before);
     return ', with the database as it was before the migration: what was written since is in isthmus.db.migrated';
   } catch (thrown) {
     const { message, code } = IsthmusError.from(thrown);

@@ -1,8 +1,9 @@
 // The database of a server that goes back to a version with an older schema: the copy that the newer one made before its
 // migration comes back, and the migrated database stays beside it. The folder is another account's, so that every name
 // in it is renamed in the open folder.
-import { readdirSync, renameSync, rmSync } from 'node:fs';
+import { lstatSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { Type, type Static } from 'typebox';
 import { syncFolder } from '../../lib/files/durable.ts';
 import type { HostLayout } from '../layout.ts';
 import { inFolderBelow } from '../no-links.ts';
@@ -15,18 +16,30 @@ const COPY = /^isthmus\.db\.before-(\d{4}-[0-9a-z-]+)$/;
 /** What SQLite had not yet written to the database itself. */
 const LOG = '-wal';
 
-/** Whether the server of this host has a database that the software does not know, with a copy from before. */
-export function isMigrated(layout: HostLayout, { schema }: Software): boolean {
-  return inFolder(layout, (folder) => copyAfter(folder, schema) !== undefined) ?? false;
+/** The copies in the data folder of a server: their names, and when each was written, in milliseconds since 1970. */
+export const DatabaseCopies = Type.Record(Type.String(), Type.Number());
+export type DatabaseCopies = Static<typeof DatabaseCopies>;
+
+/** The copies that are there now. */
+export function databaseCopies(layout: HostLayout): DatabaseCopies {
+  return inFolder(layout, copiesIn) ?? {};
 }
 
 /**
- * Puts the copy from before the migration in the place of the database, once its server has stopped. Can be repeated at
- * any moment; where there is no such copy, it changes nothing.
+ * Whether the server of this host has made a copy of its database since there were the copies `before`, ahead of a
+ * migration that the software does not know.
  */
-export function putBackDatabase(layout: HostLayout, { schema }: Software): void {
+export function isMigrated(layout: HostLayout, software: Software, before: DatabaseCopies): boolean {
+  return inFolder(layout, (folder) => newCopy(folder, software, before) !== undefined) ?? false;
+}
+
+/**
+ * Puts that copy in the place of the database, once its server has stopped. Can be repeated at any moment; where there
+ * is no such copy, it changes nothing.
+ */
+export function putBackDatabase(layout: HostLayout, software: Software, before: DatabaseCopies): void {
   inFolder(layout, (folder) => {
-    const copy = copyAfter(folder, schema);
+    const copy = newCopy(folder, software, before);
     if (copy === undefined) return;
     const names = readdirSync(folder);
     if (names.includes(DATABASE)) {
@@ -40,9 +53,16 @@ export function putBackDatabase(layout: HostLayout, { schema }: Software): void 
   });
 }
 
-/** The copy from before the first migration after `schema`. */
-function copyAfter(folder: string, schema: string): string | undefined {
-  return readdirSync(folder).find((name) => (COPY.exec(name)?.[1] ?? '') > schema);
+/** One that an operator or an earlier change has left there is of another database than this change began with. */
+function newCopy(folder: string, { schema }: Software, before: DatabaseCopies): string | undefined {
+  const copies = Object.entries(copiesIn(folder));
+  const found = copies.find(([name, at]) => before[name] !== at && (COPY.exec(name)?.[1] ?? '') > schema);
+  return found?.[0];
+}
+
+function copiesIn(folder: string): DatabaseCopies {
+  const names = readdirSync(folder).filter((name) => COPY.test(name));
+  return Object.fromEntries(names.map((name) => [name, lstatSync(join(folder, name)).mtimeMs]));
 }
 
 /** Undefined where there is no data folder of a server. */

@@ -1,9 +1,11 @@
-// The journal of the change of a version: what is written is read, and nothing else is believed.
+// The journal of the change of a version: what is written is read, and nothing else is taken for none.
 import { mkdirSync, statSync, writeFileSync } from 'node:fs';
-import { beforeEach, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
+import type { JoinRole } from '../../contract/join-tokens.ts';
 import { tempDir } from '../../test/support/temp.ts';
 import { hostLayout, type HostLayout } from '../layout.ts';
-import { readJournal, writeJournal, type Change } from './journal.ts';
+import { keptOf, readJournal, upgradeOf, writeJournal, type Change, type ChangeIn } from './journal.ts';
+import { showHost } from './show.ts';
 
 const CHANGE: Change = {
   phase: 'awaiting-confirmation',
@@ -15,6 +17,7 @@ const CHANGE: Change = {
   confirmWithinS: 120,
   at: 1_767_225_600_000,
   services: [{ role: 'relay', connected: true }],
+  copies: {},
   resumed: 0,
 };
 
@@ -35,10 +38,38 @@ test('a host without one has none', () => {
   expect(readJournal(layout)).toBeUndefined();
 });
 
-test.each(['', '{', '[]', JSON.stringify({ ...CHANGE, phase: 'asleep' }), JSON.stringify({ ...CHANGE, to: 1 })])(
-  '%j is none',
-  (content) => {
-    writeFileSync(layout.journal, content);
-    expect(readJournal(layout)).toBeUndefined();
-  },
-);
+describe('a file that tells of no change', () => {
+  test.each(['', '{', '[]', JSON.stringify({ ...CHANGE, phase: 'asleep' }), JSON.stringify({ ...CHANGE, to: 1 })])(
+    '%j: is unreadable, which is not the same as none',
+    async (content) => {
+      writeFileSync(layout.journal, content);
+      const message: unknown = expect.stringContaining(layout.journal);
+      const unreadable: unknown = expect.objectContaining({ code: 'UPGRADE_JOURNAL_UNREADABLE', message });
+      expect(() => readJournal(layout)).toThrow(unreadable);
+      expect(await showHost(layout)).toMatchObject({ lastChange: null, journalError: unreadable });
+    },
+  );
+
+  test('is a folder', () => {
+    mkdirSync(layout.journal);
+    expect(() => readJournal(layout)).toThrow(expect.objectContaining({ code: 'UPGRADE_JOURNAL_UNREADABLE' }));
+  });
+});
+
+test('the last upgrade of each node stays known, whatever changes come after it', () => {
+  const write = (change: Omit<ChangeIn<'confirmed'>, 'at' | 'from' | 'confirmWithinS'>): void => {
+    const kept = keptOf(readJournal(layout));
+    writeJournal(layout, { at: 1, from: '1.0.0', confirmWithinS: 120, ...change, ...kept });
+  };
+  const upgrade = { phase: 'confirmed', why: 'upgrade', to: '1.1.0' } as const;
+  write({ ...upgrade, id: 'a', role: 'relay' });
+  write({ ...upgrade, id: 'b', role: 'mirror' });
+  write({ ...upgrade, id: 'c', why: 'install' });
+  write({ ...upgrade, id: 'd', role: 'mirror' });
+  write({ ...upgrade, id: 'e', why: 'go-back' });
+  const known = (role: JoinRole): string[] => ['a', 'b', 'c', 'd'].filter((id) => upgradeOf(layout, role, id));
+  expect(known('relay')).toEqual(['a']);
+  expect(known('mirror')).toEqual(['d']);
+  expect(known('tentacle')).toEqual([]);
+  expect(upgradeOf(layout, 'relay', 'a')).toMatchObject({ phase: 'confirmed', to: '1.1.0' });
+});

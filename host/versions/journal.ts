@@ -3,11 +3,13 @@
 import { readFileSync } from 'node:fs';
 import { Type, type Static, type TProperties } from 'typebox';
 import { Value } from 'typebox/value';
-import { JOIN_ROLES } from '../../contract/join-tokens.ts';
+import { IsthmusError } from '../../contract/errors.ts';
+import { JOIN_ROLES, type JoinRole } from '../../contract/join-tokens.ts';
 import { NODE_ROLES } from '../../contract/nodes.ts';
 import { errnoOf, isDiskFull, translateDiskFull } from '../../lib/files/disk-space.ts';
 import { writeDurably } from '../../lib/files/durable.ts';
 import type { HostLayout } from '../layout.ts';
+import { DatabaseCopies } from './database.ts';
 import { freeReserve } from './reserve.ts';
 
 /** A service that runs when the change begins, and whether it was connected: afterwards it must not be worse. */
@@ -32,6 +34,8 @@ const SUBJECT = {
 
 const IN_PROGRESS = {
   services: Type.Array(ServiceBefore),
+  /** The copies of the server's database that were there: going back leaves these. */
+  copies: DatabaseCopies,
   /** How often somebody went on with it after a crash. */
   resumed: Type.Integer({ minimum: 0 }),
 };
@@ -41,39 +45,80 @@ function Phase<Name extends string, Properties extends TProperties>(phase: Name,
   return Type.Object({ phase: Type.Literal(phase), ...SUBJECT, ...properties });
 }
 
+/** How the last upgrade that a node ordered has ended: other changes may have come after it. */
+const UpgradeEnd = Type.Union([Phase('confirmed', {}), Phase('went-back', FAILURE), Phase('failed', FAILURE)]);
+const EndedUpgrades = Type.Object({
+  relay: Type.Optional(UpgradeEnd),
+  mirror: Type.Optional(UpgradeEnd),
+  tentacle: Type.Optional(UpgradeEnd),
+});
+type EndedUpgrades = Static<typeof EndedUpgrades>;
+
+/** By role; all that this change may overwrite. */
+const EARLIER = { earlier: Type.Optional(EndedUpgrades) };
+
 /**
  * The phases in order. Until `switching` nothing has changed for the services; `confirmed`, `went-back` and `failed`
  * are ends.
  */
 export type Change = Static<typeof Change>;
 const Change = Type.Union([
-  Phase('unpacking', {}),
+  Phase('unpacking', EARLIER),
   /** The version is complete in its folder; `current` may lead to it already. */
-  Phase('switching', IN_PROGRESS),
+  Phase('switching', { ...EARLIER, ...IN_PROGRESS }),
   /** `current` leads to it; the services may run from either version. */
-  Phase('restarting', IN_PROGRESS),
+  Phase('restarting', { ...EARLIER, ...IN_PROGRESS }),
   /** The services run from it, and are watched. */
-  Phase('awaiting-confirmation', IN_PROGRESS),
-  Phase('confirmed', {}),
+  Phase('awaiting-confirmation', { ...EARLIER, ...IN_PROGRESS }),
+  Phase('confirmed', EARLIER),
   /** It does not work: `current` is, or will be, the version before. */
-  Phase('going-back', { ...IN_PROGRESS, ...FAILURE }),
-  Phase('went-back', FAILURE),
+  Phase('going-back', { ...EARLIER, ...IN_PROGRESS, ...FAILURE }),
+  Phase('went-back', { ...EARLIER, ...FAILURE }),
   /** It ended before anything had changed. */
-  Phase('failed', FAILURE),
+  Phase('failed', { ...EARLIER, ...FAILURE }),
 ]);
 
 /** A change in one of its phases. */
 export type ChangeIn<Name extends Change['phase']> = Extract<Change, { readonly phase: Name }>;
 
-/** The last change of the version of this host; undefined when there was none, or its file is none of ours. */
+/** Whether nothing more comes of it. */
+export function hasEnded(change: Change): change is ChangeIn<'confirmed' | 'went-back' | 'failed'> {
+  return ['confirmed', 'went-back', 'failed'].includes(change.phase);
+}
+
+/**
+ * The last change of the version of this host; undefined when there was none. UPGRADE_JOURNAL_UNREADABLE where its file
+ * is none of ours, or cannot be read: then nobody knows whether that change has ended.
+ */
 export function readJournal({ journal }: HostLayout): Change | undefined {
+  let content: unknown;
   try {
-    const content: unknown = JSON.parse(readFileSync(journal, 'utf8'));
-    return Value.Check(Change, content) ? content : undefined;
-  } catch (thrown) {
-    if (thrown instanceof SyntaxError || errnoOf(thrown) === 'ENOENT') return undefined;
-    throw thrown;
+    content = JSON.parse(readFileSync(journal, 'utf8'));
+  } catch (cause) {
+    if (errnoOf(cause) === 'ENOENT') return undefined;
+    throw unreadable(`${journal} cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`, cause);
   }
+  if (Value.Check(Change, content)) return content;
+  throw unreadable(`${journal} does not tell of a change as this version of Isthmus does`);
+}
+
+/** What has become of the upgrade that a node ordered, as far as the host has begun; errors of `readJournal`. */
+export function upgradeOf(layout: HostLayout, role: JoinRole, id: string): Change | undefined {
+  const last = readJournal(layout);
+  const found = last?.role === role && last.id === id ? last : last?.earlier?.[role];
+  return found?.id === id ? found : undefined;
+}
+
+/** What the change after `last` has to keep of it. */
+export function keptOf(last: Change | undefined): { readonly earlier?: EndedUpgrades } {
+  if (last === undefined) return {};
+  const { earlier, ...change } = last;
+  if (change.role === undefined || !hasEnded(change)) return earlier === undefined ? {} : { earlier };
+  return { earlier: { ...earlier, [change.role]: change } };
+}
+
+function unreadable(message: string, cause?: unknown): IsthmusError {
+  return new IsthmusError('UPGRADE_JOURNAL_UNREADABLE', message, { cause });
 }
 
 /**

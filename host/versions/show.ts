@@ -1,5 +1,6 @@
 // What a host has: its versions, which of them is which, and how the last change of them has ended.
 import { keyFingerprint, readTrustedKeys } from '../../certs/release-keys.ts';
+import { IsthmusError } from '../../contract/errors.ts';
 import { compareVersions } from '../../lib/package-versions.ts';
 import type { HostLayout } from '../layout.ts';
 import { readJournal, type Change } from './journal.ts';
@@ -15,6 +16,8 @@ export interface HostVersions {
   /** SHA-256 of each release key that is trusted here. */
   readonly trustedKeys: readonly string[];
   readonly lastChange: Change | null;
+  /** Why that is not known, where its file is unreadable. */
+  readonly journalError: Pick<IsthmusError, 'code' | 'message' | 'remedy'> | null;
 }
 
 /** Reads all of it; changes nothing. */
@@ -26,6 +29,15 @@ export async function showHost(layout: HostLayout): Promise<HostVersions> {
     previous: await linked(layout.previous),
     knownGood: await linked(layout.knownGood),
     trustedKeys: (await readTrustedKeys(layout.releaseKeys)).map(keyFingerprint),
-    lastChange: readJournal(layout) ?? null,
+    ...readLastChange(layout),
   };
+}
+
+function readLastChange(layout: HostLayout): Pick<HostVersions, 'lastChange' | 'journalError'> {
+  try {
+    return { lastChange: readJournal(layout) ?? null, journalError: null };
+  } catch (thrown) {
+    const { code, message, remedy } = IsthmusError.from(thrown);
+    return { lastChange: null, journalError: { code, message, remedy } };
+  }
 }

@@ -7,7 +7,7 @@ import type { JoinRole } from '../../contract/join-tokens.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import { parseTarballName, readTrustedKeys, signedDigest } from '../../certs/release-keys.ts';
 import { readOrders, writeConfirmation, writeOrder } from '../../host/orders.ts';
-import { readJournal, type Change } from '../../host/versions/journal.ts';
+import { hasEnded, readJournal, upgradeOf, type Change } from '../../host/versions/journal.ts';
 import { Mutex } from '../../lib/async/mutex.ts';
 import { compareVersions } from '../../lib/package-versions.ts';
 import type { Logger } from '../../lib/telemetry/log.ts';
@@ -48,8 +48,6 @@ const PHASES: Readonly<Record<Change['phase'], Phase>> = {
   'went-back': 'WENT_BACK',
   failed: 'FAILED',
 };
-
-const ENDED: ReadonlySet<Change['phase']> = new Set(['confirmed', 'went-back', 'failed']);
 
 /** An order that the host has not taken for so long stands in the way of no other. */
 const ORDER_HOLDS_MS = 120_000;
@@ -101,8 +99,14 @@ export class NodeUpgrade {
     return this.status(id);
   }
 
-  /** The state of an upgrade. */
+  /** The state of an upgrade. UPGRADE_BUSY while it is ordered, and waits for another one to end. */
   status(id: string): UpgradeStatus__Output {
+    const status = this.#stateOf(id);
+    if (status.phase === 'ORDERED') this.#assertHostFree(id);
+    return status;
+  }
+
+  #stateOf(id: string): UpgradeStatus__Output {
     const { host, version } = this.#options;
     const { unsupported } = host;
     const about = (phase: Phase, { code = '', message = '' }: { code?: string; message?: string } = {}) => {
@@ -115,6 +119,8 @@ export class NodeUpgrade {
     };
     if (id === '' || unsupported !== undefined) return about('UPGRADE_PHASE_UNSPECIFIED');
     const latest = this.#changeOf(id);
+    // The order of another node of this host came first.
+    if (latest?.phase === 'failed' && latest.to === version) return about('ALREADY_THERE');
     if (latest !== undefined) return about(PHASES[latest.phase], 'code' in latest ? latest : {});
     const own = this.#own;
     if (own?.id !== id) return about(this.#orderedUpgrade() === id ? 'ORDERED' : 'UPGRADE_PHASE_UNSPECIFIED');
@@ -126,7 +132,7 @@ export class NodeUpgrade {
   confirm(id: string): UpgradeStatus__Output {
     const { dataDir, version } = this.#options;
     const latest = this.#changeOf(id);
-    if (latest === undefined || ENDED.has(latest.phase)) return this.status(id);
+    if (latest === undefined || hasEnded(latest)) return this.status(id);
     if (latest.to !== version) {
       throw new IsthmusError('UPGRADE_NOT_CONFIRMED', `${version} runs here, not ${latest.to}`);
     }
@@ -138,13 +144,13 @@ export class NodeUpgrade {
   async withdraw(id: string): Promise<UpgradeStatus__Output> {
     if (this.#own?.id === id) await this.stop();
     await this.#alone.run(async () => {
-      const { phase } = this.status(id);
+      const { phase } = this.#stateOf(id);
       const isOwn = this.#own?.id === id;
       if (phase !== 'ORDERED' && !(isOwn && phase === 'FAILED')) return;
       if (isOwn) this.#own = undefined;
       await clearUpgradeFolder(this.#options.dataDir);
     });
-    return this.status(id);
+    return this.#stateOf(id);
   }
 
   /** Ends the download. The bytes received stay for the next try. */
@@ -186,19 +192,22 @@ export class NodeUpgrade {
   }
 
   #assertFree(id: string): void {
-    const latest = readJournal(this.#options.host.layout);
-    const busy = (other: string) => new IsthmusError('UPGRADE_BUSY', `the host is busy with upgrade ${other}`);
-    if (latest !== undefined && latest.id !== id && !ENDED.has(latest.phase)) throw busy(latest.id);
+    this.#assertHostFree(id);
     const own = this.#own;
-    if (own === undefined || own.id === id || own.error !== undefined || own.id === latest?.id) return;
-    if (own.orderedAtMs === undefined || performance.now() - own.orderedAtMs < ORDER_HOLDS_MS) throw busy(own.id);
+    if (own === undefined || own.id === id || own.error !== undefined || this.#changeOf(own.id) !== undefined) return;
+    if (own.orderedAtMs === undefined || performance.now() - own.orderedAtMs < ORDER_HOLDS_MS) throw busyWith(own.id);
   }
 
-  /** The last change of the host's version, if this very node ordered it: another one may have used the id. */
+  /** Nodes of one host may have orders at the same time. It carries out one after the other. */
+  #assertHostFree(id: string): void {
+    const latest = readJournal(this.#options.host.layout);
+    if (latest !== undefined && latest.id !== id && !hasEnded(latest)) throw busyWith(latest.id);
+  }
+
+  /** What has become of an upgrade, if this very node ordered it: another one may have used the id. */
   #changeOf(id: string): Change | undefined {
     const { host, role } = this.#options;
-    const latest = readJournal(host.layout);
-    return latest?.id === id && latest.role === role ? latest : undefined;
+    return upgradeOf(host.layout, role, id);
   }
 
   /** The upgrade whose order lies in the data folder, also when a process before this one wrote it. */
@@ -207,4 +216,8 @@ export class NodeUpgrade {
     const found = readOrders(host.layout).find((each) => each.role === role);
     return found !== undefined && 'order' in found ? found.order.id : undefined;
   }
+}
+
+function busyWith(id: string): IsthmusError {
+  return new IsthmusError('UPGRADE_BUSY', `the host is busy with upgrade ${id}`);
 }

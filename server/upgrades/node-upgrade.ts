@@ -332,7 +332,9 @@ class NodeUpgradeRun {
   }
 
   async #onBusy(error: IsthmusError): Promise<TicketEnding | undefined> {
-    this.#answeredAtMs = performance.now();
+    if (this.#context.finish.aborted) return this.#withdraw(cutShortEnd(this.#context));
+    // What is ordered waits for another upgrade of the host.
+    [this.#answeredAtMs, this.#phaseSinceMs] = [performance.now(), performance.now()];
     this.#busySinceMs ??= performance.now();
     if (performance.now() - this.#busySinceMs >= this.#tunables.busyMs) throw error;
     await this.#messages.warn(`waits: ${error.message}`);

@@ -18,6 +18,7 @@ import { LOCK_FILES } from '../../lib/files/data-lock.ts';
 import { lacks } from '../support/needs.ts';
 import { tempDir } from '../support/temp.ts';
 import { orderOf } from './support/orders.ts';
+import { makeDatabase } from './support/fake-services.ts';
 import { testHost, type TestHost } from './support/test-host.ts';
 
 const support = join(import.meta.dirname, 'support');
@@ -57,12 +58,8 @@ const SCENARIOS: readonly Scenario[] = [
     name: 'a version that migrates the database and does not start',
     words: () => ['upgrade'],
     prepare: async (host, folder) => {
-      await orderOf(host, folder, { behaviour: 'crashes' });
-      const dataDir = host.layout.dataDir('server');
-      mkdirSync(dataDir, { recursive: true });
-      writeFileSync(join(dataDir, 'isthmus.db'), 'migrated');
-      writeFileSync(join(dataDir, 'isthmus.db-wal'), 'log');
-      writeFileSync(join(dataDir, 'isthmus.db.before-0002-more'), 'before');
+      await orderOf(host, folder, { behaviour: 'crashes', schema: '0002-more' });
+      makeDatabase(host.layout, '0001-start');
     },
     ends: ['1.0.0'],
   },
@@ -188,7 +185,7 @@ async function afterKill(folder: string, ends: readonly string[], what: string):
   if (existsSync(dataDir)) {
     const read = (name: string): string => readFileSync(join(dataDir, name), 'utf8');
     const files = ['isthmus.db', 'isthmus.db.migrated', 'isthmus.db.migrated-wal'];
-    expect(files.map(read), what).toEqual(['before', 'migrated', 'log']);
+    expect(files.map(read), what).toEqual(['0001-start', '0002-more', 'log of 0002-more']);
   }
   return current ?? '';
 }

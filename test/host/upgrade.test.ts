@@ -1,13 +1,14 @@
 // The upgrader: what it installs of what nodes order, and what becomes of an order that it must not carry out.
 import { generateKeyPairSync } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { create } from 'tar';
+import type { JoinRole } from '../../contract/join-tokens.ts';
 import { signSums } from '../../certs/release-keys.ts';
 import { readOrders, upgradeFolder, writeConfirmation, writeOrder, type UpgradeOrder } from '../../host/orders.ts';
 import { install } from '../../host/versions/install.ts';
-import { readJournal } from '../../host/versions/journal.ts';
+import { readJournal, upgradeOf } from '../../host/versions/journal.ts';
 import { showHost } from '../../host/versions/show.ts';
 import { upgrade } from '../../host/versions/upgrade.ts';
 import { newId } from '../../lib/ids.ts';
@@ -143,6 +144,47 @@ describe('is not installed, and the journal says why:', () => {
     expect(readOrders(host.layout)).toEqual([]);
     expect(existsSync(join(host.layout.versions, '.incoming-tarball'))).toBe(false);
   }
+});
+
+describe('two nodes of a host that order at the same time', () => {
+  const endOf = (role: JoinRole, id: string) => upgradeOf(host.layout, role, id);
+  const confirm = (role: JoinRole, { id, version }: UpgradeOrder) =>
+    writeConfirmation(host.layout.dataDir(role), { id, version });
+
+  test('have their orders carried out one after the other, and each learns its own end', async () => {
+    const ofRelay = await order({ confirmWithinS: 1 });
+    const ofMirror = await order({ role: 'mirror', version: '1.2.0' });
+    const again = await order({ role: 'tentacle', version: '1.2.0' });
+    for (const [role, made] of [
+      ['mirror', ofMirror],
+      ['tentacle', again],
+    ] as const)
+      confirm(role, made);
+    await run();
+    expect(endOf('relay', ofRelay.id)).toMatchObject({ phase: 'went-back', code: 'UPGRADE_NOT_CONFIRMED' });
+    expect(endOf('mirror', ofMirror.id)).toMatchObject({ phase: 'confirmed', to: '1.2.0' });
+    expect(endOf('tentacle', again.id)).toMatchObject({ phase: 'failed', code: 'UPGRADE_DOWNGRADE', to: '1.2.0' });
+    expect(await current()).toBe('1.2.0');
+    await install(host, host.tree('1.3.0'));
+    expect(endOf('relay', ofRelay.id)).toMatchObject({ phase: 'went-back' });
+    expect(endOf('mirror', ofMirror.id)).toMatchObject({ phase: 'confirmed' });
+    expect(endOf('mirror', ofRelay.id)).toBeUndefined();
+  });
+
+  test('each have their turn, however often one of them orders', async () => {
+    const { tarball } = await order({ confirmWithinS: 1 });
+    confirm('mirror', await order({ role: 'mirror' }));
+    const paths = ['order.json', tarball].map((name) => join(upgradeFolder(host.layout.dataDir('relay')), name));
+    const [json = '', packed = ''] = paths.map((path) => readFileSync(path, 'latin1'));
+    const roles: (JoinRole | undefined)[] = [];
+    await upgrade(host, ({ role }) => {
+      roles.push(role);
+      if (role !== 'relay') return;
+      const again = json.replace(/"id":"[^"]*"/, `"id":"${newId()}"`);
+      for (const [index, text] of [again, packed].entries()) writeFileSync(paths[index]!, text, 'latin1');
+    });
+    expect(roles.slice(0, 2)).toEqual(['relay', 'mirror']);
+  });
 });
 
 test('a folder in the place of a file stops no other order, and no change by hand', async () => {

@@ -19,9 +19,11 @@ import { readJournal } from '../../host/versions/journal.ts';
 import { withVersionsLocked } from '../../host/versions/lock.ts';
 import { showHost } from '../../host/versions/show.ts';
 import { verifyFiles } from '../../host/versions/software.ts';
+import { upgrade } from '../../host/versions/upgrade.ts';
 import { uninstall } from '../../host/versions/uninstall.ts';
 import { writeDurably } from '../../lib/files/durable.ts';
 import { tempDir } from '../support/temp.ts';
+import { makeDatabase } from './support/fake-services.ts';
 import { listFiles } from './support/software.ts';
 import { testHost, type TestHost } from './support/test-host.ts';
 
@@ -133,35 +135,48 @@ describe('a version that does not work', () => {
     expect(running.tentacle).toBe('1.0.0');
   });
 
-  test('and that has migrated the database: the server has the one from before again', async () => {
+  /** The files of the server, by name. */
+  const filesOfServer = (): Record<string, string> => {
     const dataDir = host.layout.dataDir('server');
-    mkdirSync(dataDir, { recursive: true });
-    const write = (files: Record<string, string>) => {
-      for (const [name, text] of Object.entries(files)) writeFileSync(join(dataDir, name), text);
-    };
-    const migrated = { 'isthmus.db': 'migrated', 'isthmus.db-wal': 'log', 'isthmus.db.before-0002-more': 'before' };
-    write({ ...migrated, 'isthmus.db.migrated': 'earlier', 'isthmus.db.migrated-wal': 'earlier' });
+    return Object.fromEntries(readdirSync(dataDir).map((name) => [name, readFileSync(join(dataDir, name), 'utf8')]));
+  };
+  const write = (name: string, text: string): void => writeFileSync(join(host.layout.dataDir('server'), name), text);
+  const crashing = (schema: string): string => host.tree('1.1.0', { behaviour: 'crashes', schema });
+
+  test.each([
+    ['', {}],
+    [', though an earlier one lies there', { 'isthmus.db.before-0002-more': 'earlier' }],
+    [', though it has gone back before', { 'isthmus.db.migrated': 'earlier', 'isthmus.db.migrated-wal': 'earlier' }],
+  ])('and that has migrated the database: the server has its copy from before again%s', async (_what, lie) => {
+    makeDatabase(host.layout, '0001-start');
+    for (const [name, text] of Object.entries(lie)) write(name, text);
     host.services.begin('server');
-    const ended = await install(host, host.tree('1.1.0', { behaviour: 'crashes', schema: '0002-more' }));
-    expect('message' in ended && ended.message).toMatch(/with the database as it was before the migration: /);
-    const names = readdirSync(dataDir).sort();
-    expect(names.map((name) => `${name}: ${readFileSync(join(dataDir, name), 'utf8')}`)).toEqual([
-      'isthmus.db: before',
-      'isthmus.db.migrated: migrated',
-      'isthmus.db.migrated-wal: log',
-    ]);
+    const ended = await install(host, crashing('0002-more'));
+    expect('message' in ended && ended.message).toMatch(/; 1\.0\.0 runs again, with the database as it was before/);
+    expect(filesOfServer()).toEqual({
+      'isthmus.db': '0001-start',
+      'isthmus.db.migrated': '0002-more',
+      'isthmus.db.migrated-wal': 'log of 0002-more',
+    });
     expect(host.services.calls.slice(-4)).toEqual([
       ...['stop server', 'restart server', 'restart relay', 'restart mirror'],
     ]);
   });
 
-  test('and that has migrated nothing: the copy of an earlier migration stays where it is', async () => {
-    const dataDir = host.layout.dataDir('server');
-    mkdirSync(dataDir, { recursive: true });
-    writeFileSync(join(dataDir, 'isthmus.db.before-0001-start'), 'before');
-    await install(host, host.tree('1.1.0', { behaviour: 'crashes' }));
-    expect(readdirSync(dataDir)).toEqual(['isthmus.db.before-0001-start']);
-  });
+  test.each(['0001-start', '0002-more', '0003-most'])(
+    'and that has migrated nothing: a copy from before %s stays where it is',
+    async (migration) => {
+      makeDatabase(host.layout, '0001-start');
+      write(`isthmus.db.before-${migration}`, 'of an operator');
+      host.services.begin('server');
+      expect(await install(host, crashing('0001-start'))).toMatchObject({ phase: 'went-back' });
+      expect(filesOfServer()).toEqual({
+        'isthmus.db': '0001-start',
+        [`isthmus.db.before-${migration}`]: 'of an operator',
+      });
+      expect(host.services.calls).not.toContain('stop server');
+    },
+  );
 
   test('is removed, and can be installed again', async () => {
     const tree = host.tree('1.1.0', { behaviour: 'crashes' });
@@ -255,6 +270,17 @@ describe('what leaves everything as it was', () => {
     await expectUnchanged();
   });
 
+  test('a journal that is damaged', async () => {
+    const journal = readFileSync(host.layout.journal);
+    writeFileSync(host.layout.journal, journal.subarray(0, 40));
+    for (const change of [() => install(host, host.tree('1.1.0')), () => goBack(host), () => upgrade(host, () => {})]) {
+      await expect(change()).rejects.toMatchObject({ code: 'UPGRADE_JOURNAL_UNREADABLE' });
+    }
+    await expectUnchanged();
+    rmSync(host.layout.journal);
+    expect(await install(host, join(host.layout.root, '../tree-1.1.0'))).toMatchObject({ phase: 'confirmed' });
+  });
+
   test('going back where there was no version before', async () => {
     await expect(goBack(host)).rejects.toMatchObject({ code: 'NOT_FOUND' });
     await expectUnchanged();
@@ -285,6 +311,7 @@ describe('uninstalling', () => {
     const seen: string[] = [];
     const systemd = new Systemd(async (_program, verb = '', ...words) => {
       if (verb === 'show') return 'ActiveState=active\n';
+      if (verb !== 'stop') return '';
       const isBusy = await install(host, join(host.layout.root, '../tree-1.0.0')).then(
         () => false,
         (thrown: unknown) => IsthmusError.from(thrown).code === 'UPGRADE_BUSY',

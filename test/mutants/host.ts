@@ -99,6 +99,39 @@ export const hostMutants: Mutants = {
       test: ['a version that does not work', 'since it crashes: the old one runs again'],
     },
   },
+  'foreign-copy-taken-back': {
+    file: 'host/versions/database.ts',
+    find: 'before[name] !== at && ',
+    replace: '',
+    red: {
+      file: 'test/host/versions.test.ts',
+      test: [
+        'a version that does not work',
+        'and that has migrated nothing: a copy from before 0002-more stays where it is',
+      ],
+    },
+  },
+  'unreadable-journal-is-none': {
+    file: 'host/versions/journal.ts',
+    find: "if (errnoOf(cause) === 'ENOENT') return undefined;",
+    replace: 'return undefined;',
+    red: {
+      file: 'test/host/versions.test.ts',
+      test: ['what leaves everything as it was', 'a journal that is damaged'],
+    },
+  },
+  'end-of-the-first-order-lost': {
+    file: 'host/versions/begin.ts',
+    find: '...change, ...kept,',
+    replace: '...change,',
+    red: {
+      file: 'test/host/upgrade.test.ts',
+      test: [
+        'two nodes of a host that order at the same time',
+        'have their orders carried out one after the other, and each learns its own end',
+      ],
+    },
+  },
   'upgrader-units-not-read-again': {
     file: 'host/versions/change.ts',
     find: 'await services.reload();',

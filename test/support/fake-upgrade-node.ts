@@ -2,7 +2,7 @@
 // fetches nothing, and its restart cuts every connection.
 import { once } from 'node:events';
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
-import type { IsthmusError } from '../../contract/errors.ts';
+import { IsthmusError } from '../../contract/errors.ts';
 import { loadDefinitions } from '../../lib/grpc/load.ts';
 import { GrpcHost } from '../../lib/grpc/server.ts';
 import { silentLogger } from '../../lib/telemetry/log.ts';
@@ -25,6 +25,8 @@ export class FakeUpgradeNode {
   isOld = false;
   /** Answers the next begins with this. */
   denial: IsthmusError | undefined;
+  /** So many questions after an order are answered with UPGRADE_BUSY: its host carries out another one. */
+  busyQuestions = 0;
   /** What follows the begin, one phase for each question; the last one stays. */
   phases: readonly Phase[] = WORKING;
   /** Stays in this phase while it is set. */
@@ -54,6 +56,10 @@ export class FakeUpgradeNode {
         Begin: ({ request }) => this.#begin(request),
         Status: ({ request }) => {
           this.asked += 1;
+          if (request.id === this.#id && this.#answer().phase === 'ORDERED' && this.busyQuestions > 0) {
+            this.busyQuestions -= 1;
+            throw new IsthmusError('UPGRADE_BUSY', 'the host is busy with upgrade 7');
+          }
           return this.#status(request.id);
         },
         Confirm: ({ request }) => {

@@ -258,6 +258,38 @@ describe('an upgrade that the host carries out', () => {
     expect(after.status(ID).phase).toBe('CONFIRMED');
   });
 
+  it('waits while the host carries out that of another node, and can be withdrawn', async () => {
+    const from = await origin();
+    const upgrade = node();
+    await upgrade.begin(request(from));
+    await until(upgrade, 'ORDERED');
+    journal('unpacking', 'another', 'mirror');
+    for (const each of [upgrade, node()]) {
+      expect(() => each.status(ID)).toThrow(expect.objectContaining({ code: 'UPGRADE_BUSY' }));
+    }
+    journal('confirmed', 'another', 'mirror');
+    expect(upgrade.status(ID).phase).toBe('ORDERED');
+    journal('unpacking', 'another', 'mirror');
+    expect(await upgrade.withdraw(ID)).toMatchObject({ phase: 'UPGRADE_PHASE_UNSPECIFIED' });
+    expect(readOrders(layout)).toEqual([]);
+  });
+
+  it('has nothing to do where another node of the host has brought the version', () => {
+    const subject = { id: ID, why: 'upgrade', role: 'relay', to: '1.2.0', confirmWithinS: 120, at: 1 } as const;
+    const failure = { code: 'UPGRADE_DOWNGRADE', message: '1.2.0 is not higher than 1.2.0' };
+    writeJournal(layout, { phase: 'failed', ...subject, from: '1.2.0', ...failure });
+    expect(node('1.2.0').status(ID).phase).toBe('ALREADY_THERE');
+    expect(node('1.3.0').status(ID)).toMatchObject({ phase: 'FAILED', code: 'UPGRADE_DOWNGRADE' });
+  });
+
+  it('is not known where the journal of the host is damaged', async () => {
+    const from = await origin();
+    writeFileSync(layout.journal, '{');
+    const unreadable: unknown = expect.objectContaining({ code: 'UPGRADE_JOURNAL_UNREADABLE' });
+    expect(() => node().status(ID)).toThrow(unreadable);
+    await expect(node().begin(request(from))).rejects.toThrow(unreadable);
+  });
+
   it('is withdrawn only before that', async () => {
     const from = await origin();
     const upgrade = node();

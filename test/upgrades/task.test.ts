@@ -223,6 +223,24 @@ describe('a node that is being upgraded', () => {
     expect((await site.ended(task)).state).toBe('succeeded');
   });
 
+  it('waits for its turn where another node of its host has ordered, too', async () => {
+    const site = await startSite(['web-1'], { orderMs: 1_000 });
+    const { phases } = site.host('web-1');
+    site.host('web-1').phases = phases.flatMap((phase) => (phase === 'ORDERED' ? [phase, phase] : [phase]));
+    site.host('web-1').busyQuestions = 250;
+    const task = await site.upgrade({ node: 'web-1' });
+    expect((await site.ended(task)).state).toBe('succeeded');
+    expect(await site.messages(task)).toContain('web-1: waits: the host is busy with upgrade 7');
+  });
+
+  it('gives its order back at the deadline, also while it waits for its turn', async () => {
+    const site = await startSite(['web-1']);
+    site.host('web-1').busyQuestions = Infinity;
+    const task = await site.upgrade({ node: 'web-1', deadlineS: 1 });
+    expect((await site.ended(task)).state).toBe('timed_out');
+    expect(site.host('web-1').withdrawn).toHaveLength(1);
+  });
+
   it('fails when its host does not begin, and gives its order back', async () => {
     const site = await startSite(['web-1'], { orderMs: 50 });
     site.host('web-1').holdsAt = 'ORDERED';

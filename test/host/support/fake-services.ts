@@ -1,6 +1,6 @@
 // The services of a host as if systemd ran them: a file says which run from which version, so that they outlive a process
 // that is killed, as real ones do. Each behaves as a file of its version says.
-import { appendFileSync, existsSync, mkdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync, readFileSync, readlinkSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { IsthmusError } from '../../../contract/errors.ts';
 import type { NodeRole } from '../../../contract/nodes.ts';
@@ -11,6 +11,8 @@ import type { Behaviour } from './software.ts';
 interface FakeService {
   readonly version: string;
   readonly behaviour: Behaviour;
+  /** The last migration that it knows. */
+  readonly schema: string;
   readonly pid: number;
 }
 
@@ -77,9 +79,10 @@ export class FakeServices implements HostServices {
   }
 
   async state(role: NodeRole): ReturnType<HostServices['state']> {
-    const { version, behaviour, pid } = this.#read()[role]!;
-    const crashes = behaviour === 'crashes' ? 3 : 0;
-    if (behaviour === 'crashes' || behaviour === 'never-starts') {
+    const { version, behaviour, schema, pid } = this.#read()[role]!;
+    const isTooOld = role === 'server' && (databaseOf(this.#layout) ?? '') > schema;
+    const crashes = behaviour === 'crashes' || isTooOld ? 3 : 0;
+    if (crashes > 0 || behaviour === 'never-starts') {
       return { pid: undefined, crashes, hasFailed: false, status: undefined };
     }
     const [since, startedAt] = [0, 0];
@@ -93,13 +96,14 @@ export class FakeServices implements HostServices {
 
   #start(role: NodeRole): void {
     const states = this.#read();
+    if (role === 'server') migrate(this.#layout, this.#current().schema);
     this.#write({ ...states, [role]: { ...this.#current(), pid: (states[role]?.pid ?? 1000) + 1 } });
   }
 
   #current(): Omit<FakeService, 'pid'> {
     const read = (name: string): string => readFileSync(join(this.#layout.current, name), 'utf8');
-    const { version } = JSON.parse(read('version.json')) as { version: string };
-    return { version, behaviour: read('behaviour') as Behaviour };
+    const { version, schema } = JSON.parse(read('version.json')) as { version: string; schema: string };
+    return { version, schema, behaviour: read('behaviour') as Behaviour };
   }
 
   #read(): States {
@@ -112,3 +116,28 @@ export class FakeServices implements HostServices {
 }
 
 const NOT_CONNECTED = { state: 'disconnected', code: 'UNREACHABLE', detail: 'no parent answers' } as const;
+
+const DATABASE = 'isthmus.db';
+
+/** Gives the server of a host a database that has this migration. */
+export function makeDatabase(layout: HostLayout, migration: string): void {
+  mkdirSync(layout.dataDir('server'), { recursive: true });
+  writeFileSync(join(layout.dataDir('server'), DATABASE), migration);
+}
+
+/** The last migration of that database; undefined where there is none. */
+function databaseOf(layout: HostLayout): string | undefined {
+  const path = join(layout.dataDir('server'), DATABASE);
+  return existsSync(path) ? readFileSync(path, 'utf8') : undefined;
+}
+
+/** As the server does when it starts (server/store/sqlite/copy.ts): the one copy from before stays. */
+function migrate(layout: HostLayout, migration: string): void {
+  const before = databaseOf(layout);
+  if (before === undefined || before >= migration) return;
+  const at = (name: string): string => join(layout.dataDir('server'), DATABASE + name);
+  writeFileSync(at('.before-.partial'), before);
+  renameSync(at('.before-.partial'), at(`.before-${migration}`));
+  writeFileSync(at(''), migration);
+  writeFileSync(at('-wal'), `log of ${migration}`);
+}

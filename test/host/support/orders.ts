@@ -20,6 +20,7 @@ export interface OrderOptions {
   /** Of what is in the tarball, where that is another one. */
   readonly packed?: string;
   readonly behaviour?: Behaviour;
+  readonly schema?: string;
   readonly architecture?: string;
   readonly signer?: KeyObject;
   readonly confirmWithinS?: number;
@@ -38,7 +39,7 @@ export async function orderOf(host: TestHost, folder: string, options: OrderOpti
   writeFileSync(key, RELEASE_KEY.publicKey.export({ type: 'spki', format: 'pem' }));
   await trustKey(host.layout, key);
   const name = `isthmus-${version}-linux-${architecture}`;
-  makeTree(join(folder, 'packing', name), packed, { architecture, behaviour: options.behaviour ?? 'well' });
+  makeTree(join(folder, 'packing', name), packed, { ...options, architecture });
   const tarball = join(upgradeFolder(dataDir), `${name}.tar.gz`);
   await create({ gzip: true, file: tarball, cwd: join(folder, 'packing') }, [name]);
   options.spoil?.(tarball);
