@@ -35,8 +35,9 @@ export function addHostCommands(program: Command, cli: Cli): void {
     async (tree: string, options: RootOption & { readonly trust?: string; readonly confirmWithin?: number }) => {
       const { install: run } = await import('../../host/versions/install.ts');
       const layout = ownedLayout(options);
-      if (options.trust !== undefined) await trust(cli, layout, options.trust);
-      await changeVersion(cli, layout, (host) => run(host, resolve(tree), options.confirmWithin));
+      const { trust: file, confirmWithin: confirmWithinS } = options;
+      const onVerified = file === undefined ? undefined : await trusting(cli, layout, resolve(file));
+      await changeVersion(cli, layout, (host) => run(host, resolve(tree), { confirmWithinS, onVerified }));
     },
   );
 
@@ -103,10 +104,17 @@ function ownedLayout({ root }: RootOption): HostLayout {
   return layout;
 }
 
-async function trust(cli: Cli, layout: HostLayout, file: string): Promise<void> {
-  const { trustKey } = await import('../../host/versions/trust.ts');
-  const fingerprint = await trustKey(layout, resolve(file));
-  warn(cli.terminal, `trusted: the release key ${fingerprint}; compare it with the builder's`);
+/** Reads a release key; answers what shows it, and trusts it then. */
+async function trusting(cli: Cli, layout: HostLayout, file: string): Promise<() => Promise<void>> {
+  const [{ keyFingerprint, readReleaseKey }, { trustKey }] = await Promise.all([
+    import('../../certs/release-keys.ts'),
+    import('../../host/versions/trust.ts'),
+  ]);
+  const key = await readReleaseKey(file);
+  return async () => {
+    warn(cli.terminal, `trusted from now on: the release key ${keyFingerprint(key)}; compare it with the builder's`);
+    await trustKey(layout, key);
+  };
 }
 
 /** Runs a change of the version, which a closed terminal does not stop; throws what made it go back. */

@@ -12,6 +12,12 @@ import { stageTree, verifyVersion, versionFolder } from './staging.ts';
 /** How long the services have to be as well as before. */
 const CONFIRM_WITHIN_S = 120;
 
+interface InstallOptions {
+  readonly confirmWithinS?: number | undefined;
+  /** Called once the tree is known to be whole and for this host, before anything is switched. */
+  readonly onVerified?: (() => Promise<void>) | undefined;
+}
+
 /** What became of an installation. */
 export type Installed = Ended | { readonly phase: 'unchanged'; readonly to: string };
 
@@ -20,8 +26,9 @@ export type Installed = Ended | { readonly phase: 'unchanged'; readonly to: stri
  * Errors that leave everything as it was: SOFTWARE_DAMAGED, SOFTWARE_ARCHITECTURE, SOFTWARE_EXISTS, SCHEMA_NEWER,
  * DISK_FULL, UPGRADE_BUSY, UPGRADE_UNSUPPORTED, FILE_UNUSABLE for another command of the same name.
  */
-export async function install(host: Host, tree: string, confirmWithinS = CONFIRM_WITHIN_S): Promise<Installed> {
+export async function install(host: Host, tree: string, options: InstallOptions = {}): Promise<Installed> {
   const { layout } = host;
+  const { confirmWithinS = CONFIRM_WITHIN_S, onVerified } = options;
   const software = await readSoftware(tree);
   checkArchitecture(software);
   if (tree !== layout.packaged) rejectPackaged(layout);
@@ -30,7 +37,10 @@ export async function install(host: Host, tree: string, confirmWithinS = CONFIRM
   return withVersionsLocked(layout, {}, async () => {
     await resume(host);
     const from = (await linkedVersion(layout.current)) ?? null;
-    const stage = () => stageTree(layout, tree, (staged) => checkSchema(layout, staged));
+    const stage = async (): Promise<void> => {
+      await stageTree(layout, tree, (staged) => checkSchema(layout, staged));
+      await onVerified?.();
+    };
     if (from === software.version) {
       await stage();
       await linkCommand(layout);

@@ -68,7 +68,10 @@ describe.skipIf(lacks('linux', 'root'))('a full disk', () => {
         fill();
       }
     };
-    expect(await install(host, tree, 1)).toMatchObject({ phase: 'went-back', code: 'UPGRADE_NOT_CONNECTED' });
+    expect(await install(host, tree, { confirmWithinS: 1 })).toMatchObject({
+      phase: 'went-back',
+      code: 'UPGRADE_NOT_CONNECTED',
+    });
     expect(readJournal(host.layout)).toMatchObject({ phase: 'went-back' });
     expect(host.services.running).toEqual({ relay: '1.0.0' });
     expect(await showHost(host.layout)).toMatchObject({ current: '1.0.0', knownGood: '1.0.0' });

@@ -51,9 +51,12 @@ interface Ended {
   readonly stderr: string;
 }
 
-async function installSh(at: string, ...words: string[]): Promise<Ended> {
+const installSh = (at: string, ...words: string[]): Promise<Ended> =>
+  ended('sh', [join(at, 'install.sh'), '--root', root, ...words]);
+
+async function ended(program: string, words: readonly string[]): Promise<Ended> {
   try {
-    const done = await promisify(execFile)('sh', [join(at, 'install.sh'), '--root', root, ...words]);
+    const done = await promisify(execFile)(program, words);
     return { exitCode: 0, ...done };
   } catch (thrown) {
     const { code, stdout, stderr } = thrown as { code: number; stdout: string; stderr: string };
@@ -83,15 +86,48 @@ test.skipIf(lacks('shellcheck'))('what hosts run as root is sound for every POSI
   await promisify(execFile)('shellcheck', ['--shell=sh', ...scripts], { cwd: repository });
 });
 
-test('trusts a key, and shows its fingerprint', async () => {
+describe('a release key', () => {
   const { publicKey } = generateKeyPairSync('ed25519');
-  const file = join(folder, 'isthmus-release.pub');
-  writeFileSync(file, publicKey.export({ type: 'spki', format: 'pem' }));
-  const installed = await installSh(tree('1.0.0'), '--trust', file);
   const fingerprint = keyFingerprint(publicKey);
-  expect(installed.exitCode).toBe(0);
-  expect(installed.stderr).toContain(fingerprint);
-  expect(existsSync(join(root, 'etc/isthmus/release-keys', `${fingerprint}.pub`))).toBe(true);
+  const keys = (): string => join(root, 'etc/isthmus/release-keys');
+  let file: string;
+  beforeEach(() => {
+    file = join(folder, 'isthmus-release.pub');
+    writeFileSync(file, publicKey.export({ type: 'spki', format: 'pem' }));
+  });
+
+  test('is trusted, and shown', async () => {
+    const installed = await installSh(tree('1.0.0'), '--trust', file);
+    expect(installed.exitCode).toBe(0);
+    expect(installed.stderr).toContain(fingerprint);
+    expect(existsSync(join(keys(), `${fingerprint}.pub`))).toBe(true);
+    rmSync(keys(), { recursive: true });
+    expect(await installSh(join(folder, '1.0.0'), '--trust', file)).toMatchObject({ exitCode: 0 });
+    expect(existsSync(join(keys(), `${fingerprint}.pub`))).toBe(true);
+  });
+
+  test.each([
+    ['is damaged', {}, 'SOFTWARE_DAMAGED'],
+    ['is for another architecture', { architecture: 'riscv64' }, 'SOFTWARE_ARCHITECTURE'],
+  ])('is not trusted where the tree %s', async (_what, options, code) => {
+    const wrong = tree('1.0.0', options);
+    if (code === 'SOFTWARE_DAMAGED') writeFileSync(join(wrong, 'behaviour'), 'other');
+    const { exitCode, stderr } = await ended(join(wrong, 'bin/isthmus'), [
+      ...['host', 'install', wrong, '--trust', file, '--root', root],
+    ]);
+    expect(exitCode).not.toBe(0);
+    expect(stderr).toContain(`(${code})`);
+    expect(stderr).not.toContain(fingerprint);
+    expect(existsSync(keys())).toBe(false);
+  });
+
+  test('that is none leaves everything as it was', async () => {
+    writeFileSync(file, 'no key');
+    const { exitCode, stderr } = await installSh(tree('1.0.0'), '--trust', file);
+    expect(exitCode).not.toBe(0);
+    expect(stderr).toContain('(CONFIG_INVALID)');
+    expect(existsSync(join(root, 'opt'))).toBe(false);
+  });
 });
 
 describe('uninstalling', () => {

@@ -111,7 +111,7 @@ describe('a version that does not work', () => {
     ['never-connects', 'UPGRADE_NOT_CONNECTED', /is not connected: no parent answers \(UNREACHABLE\); 1\.0\.0 runs/],
     ['never-starts', 'UPGRADE_START_FAILED', /the relay of 1\.1\.0 has not started; 1\.0\.0 runs again/],
   ] as const)('since it %s: the old one runs again, once the time is over', async (behaviour, code, message) => {
-    const ended = await install(host, host.tree('1.1.0', { behaviour }), 0.05);
+    const ended = await install(host, host.tree('1.1.0', { behaviour }), { confirmWithinS: 0.05 });
     expect(ended).toMatchObject({ phase: 'went-back', code, message: expect.stringMatching(message) as unknown });
     expect(host.services.running).toEqual({ relay: '1.0.0', mirror: '1.0.0' });
   });

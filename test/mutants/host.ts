@@ -132,6 +132,15 @@ export const hostMutants: Mutants = {
       ],
     },
   },
+  'key-trusted-before-the-tree': {
+    file: 'host/versions/install.ts',
+    find: 'const { confirmWithinS = CONFIRM_WITHIN_S, onVerified } = options;',
+    replace: 'const { confirmWithinS = CONFIRM_WITHIN_S, onVerified } = options; await onVerified?.();',
+    red: {
+      file: 'test/host/install-sh.test.ts',
+      test: ['a release key', 'is not trusted where the tree is damaged'],
+    },
+  },
   'upgrader-units-not-read-again': {
     file: 'host/versions/change.ts',
     find: 'await services.reload();',

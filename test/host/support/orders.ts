@@ -1,6 +1,6 @@
 // Orders of a host's nodes, as they write them: a signed tarball of a small version, fetched already.
 import { generateKeyPairSync, type KeyObject } from 'node:crypto';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { create } from 'tar';
 import type { JoinRole } from '../../../contract/join-tokens.ts';
@@ -35,9 +35,7 @@ export async function orderOf(host: TestHost, folder: string, options: OrderOpti
   const { version = '1.1.0', packed = version, architecture = process.arch, role = 'relay' } = options;
   const dataDir = host.layout.dataDir(role);
   mkdirSync(dataDir, { recursive: true });
-  const key = join(folder, 'isthmus-release.pub');
-  writeFileSync(key, RELEASE_KEY.publicKey.export({ type: 'spki', format: 'pem' }));
-  await trustKey(host.layout, key);
+  await trustKey(host.layout, RELEASE_KEY.publicKey);
   const name = `isthmus-${version}-linux-${architecture}`;
   makeTree(join(folder, 'packing', name), packed, { ...options, architecture });
   const tarball = join(upgradeFolder(dataDir), `${name}.tar.gz`);
