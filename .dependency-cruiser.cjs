@@ -73,6 +73,13 @@ module.exports = {
       to: { path: '^(mesh|node|server|relay|mirror|tentacle|cli|bin)/' },
     },
     {
+      name: 'host-disk-is-lowest',
+      severity: 'error',
+      comment: 'What lies on the disk of a host is whole without a change of its version in progress, or any service.',
+      from: { path: '^host/disk/', pathNot: tests },
+      to: { path: '^host/(versions|services)/' },
+    },
+    {
       name: 'components-only-tell-their-status',
       severity: 'error',
       comment:

@@ -4,10 +4,10 @@ import { newId } from '../../lib/ids.ts';
 import { isPackaged, type HostLayout } from '../layout.ts';
 import { readStatus } from '../status.ts';
 import { record, type Host } from './change.ts';
-import { databaseCopies } from './database.ts';
+import { databaseCopies } from '../disk/database.ts';
 import { keptOf, readJournal, type ChangeIn, type ServiceBefore } from './journal.ts';
-import { keepReserve } from './reserve.ts';
-import type { Software } from './software.ts';
+import { keepReserve } from '../disk/reserve.ts';
+import type { Software } from '../disk/software.ts';
 
 /** UPGRADE_UNSUPPORTED where a Debian package has the software: only its own means change the version. */
 export function rejectPackaged(layout: HostLayout): void {

@@ -5,13 +5,13 @@ import { IsthmusError } from '../../contract/errors.ts';
 import { NODE_ROLES } from '../../contract/nodes.ts';
 import type { HostLayout } from '../layout.ts';
 import { readConfirmation, readOrders, removeOrder, type UpgradeOrder } from '../orders.ts';
-import { isMigrated, putBackDatabase, type DatabaseCopies } from './database.ts';
+import { isMigrated, putBackDatabase, type DatabaseCopies } from '../disk/database.ts';
 import { hasEnded, readJournal, writeJournal, type Change, type ChangeIn, type ServiceBefore } from './journal.ts';
-import { linkCommand, setLink } from './links.ts';
-import { freeReserve } from './reserve.ts';
+import { linkCommand, setLink } from '../disk/links.ts';
+import { freeReserve } from '../disk/reserve.ts';
 import type { HostServices } from './services.ts';
-import { removeIncomplete, softwareOf, versionFolder } from './staging.ts';
-import { removeUnused } from './unused.ts';
+import { removeIncomplete, softwareOf, versionFolder } from '../disk/staging.ts';
+import { removeUnused } from '../disk/unused.ts';
 import { watch, type Failure, type WatchTimes } from './watch.ts';
 
 export interface Host {

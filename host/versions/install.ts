@@ -4,10 +4,10 @@ import { IsthmusError } from '../../contract/errors.ts';
 import type { HostLayout } from '../layout.ts';
 import { begin, checkSchema, rejectPackaged, switching } from './begin.ts';
 import { fail, resume, run, type Ended, type Host } from './change.ts';
-import { checkCommand, linkCommand, linkedVersion } from './links.ts';
-import { withVersionsLocked } from './lock.ts';
-import { checkArchitecture, readSoftware } from './software.ts';
-import { stageTree, verifyVersion, versionFolder } from './staging.ts';
+import { checkCommand, linkCommand, linkedVersion } from '../disk/links.ts';
+import { withVersionsLocked } from '../disk/lock.ts';
+import { checkArchitecture, readSoftware } from '../disk/software.ts';
+import { stageTree, verifyVersion, versionFolder } from '../disk/staging.ts';
 
 /** How long the services have to be as well as before. */
 const CONFIRM_WITHIN_S = 120;

@@ -9,8 +9,8 @@ import { NODE_ROLES } from '../../contract/nodes.ts';
 import { errnoOf, isDiskFull, translateDiskFull } from '../../lib/files/disk-space.ts';
 import { writeDurably } from '../../lib/files/durable.ts';
 import type { HostLayout } from '../layout.ts';
-import { DatabaseCopies } from './database.ts';
-import { freeReserve } from './reserve.ts';
+import { DatabaseCopies } from '../disk/database.ts';
+import { freeReserve } from '../disk/reserve.ts';
 
 /** A service that runs when the change begins, and whether it was connected: afterwards it must not be worse. */
 export type ServiceBefore = Static<typeof ServiceBefore>;

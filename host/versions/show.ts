@@ -4,8 +4,8 @@ import { IsthmusError } from '../../contract/errors.ts';
 import { compareVersions } from '../../lib/package-versions.ts';
 import type { HostLayout } from '../layout.ts';
 import { readJournal, type Change } from './journal.ts';
-import { linkedVersion } from './links.ts';
-import { presentVersions } from './unused.ts';
+import { linkedVersion } from '../disk/links.ts';
+import { presentVersions } from '../disk/unused.ts';
 
 export interface HostVersions {
   /** The lowest first. */

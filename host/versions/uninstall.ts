@@ -12,8 +12,8 @@ import { SCRIPT_ACCOUNT, SERVICE_ACCOUNT } from '../services/accounts.ts';
 import { systemdOf, type Systemd } from '../services/systemd.ts';
 import { uninstallService } from '../services/uninstall.ts';
 import { unitOf, unlinkUnit, UPGRADER_UNITS } from '../services/units.ts';
-import { unlinkCommand } from './links.ts';
-import { withVersionsLocked } from './lock.ts';
+import { unlinkCommand } from '../disk/links.ts';
+import { withVersionsLocked } from '../disk/lock.ts';
 
 interface UninstallOptions {
   /** Also the data folders, the trusted keys and the accounts of services. */

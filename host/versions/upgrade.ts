@@ -14,9 +14,9 @@ import type { HostLayout } from '../layout.ts';
 import { openTarball, readOrders, type UpgradeOrder } from '../orders.ts';
 import { begin, checkSchema, rejectPackaged, switching } from './begin.ts';
 import { dropOrder, fail, resume, run, type Ended, type Host } from './change.ts';
-import { linkedVersion } from './links.ts';
-import { withVersionsLocked } from './lock.ts';
-import { stageTarball } from './staging.ts';
+import { linkedVersion } from '../disk/links.ts';
+import { withVersionsLocked } from '../disk/lock.ts';
+import { stageTarball } from '../disk/staging.ts';
 
 /** Whoever orders may not fill the disk: a tarball has about 60 MB. */
 const MOST_BYTES = 512 * 1024 ** 2;

@@ -11,7 +11,7 @@ import { readOrders, writeConfirmation } from '../../host/orders.ts';
 import { install } from '../../host/versions/install.ts';
 import { readJournal } from '../../host/versions/journal.ts';
 import { showHost } from '../../host/versions/show.ts';
-import { verifyFiles } from '../../host/versions/software.ts';
+import { verifyFiles } from '../../host/disk/software.ts';
 import { uninstall } from '../../host/versions/uninstall.ts';
 import { upgrade } from '../../host/versions/upgrade.ts';
 import { LOCK_FILES } from '../../lib/files/data-lock.ts';

@@ -100,7 +100,7 @@ export const hostMutants: Mutants = {
     },
   },
   'foreign-copy-taken-back': {
-    file: 'host/versions/database.ts',
+    file: 'host/disk/database.ts',
     find: 'before[name] !== at && ',
     replace: '',
     red: {
@@ -181,7 +181,7 @@ export const hostMutants: Mutants = {
     },
   },
   'version-installed-unverified': {
-    file: 'host/versions/staging.ts',
+    file: 'host/disk/staging.ts',
     find: 'await verifyFiles(filled);',
     replace: '',
     red: {
@@ -190,7 +190,7 @@ export const hostMutants: Mutants = {
     },
   },
   'link-missing-for-a-moment': {
-    file: 'host/versions/links.ts',
+    file: 'host/disk/links.ts',
     find: 'await rename(temporary, link);',
     replace: 'await rm(link, { force: true }); await rename(temporary, link);',
     red: { file: 'test/host/kills.test.ts', test: ['killed at every step of', 'a version that works'] },

@@ -1,0 +1,2 @@
+// Breaks: host-disk-is-lowest
+import '../versions/change.ts';

@@ -1,0 +1,2 @@
+// Imported by the planted violations.
+export { leaf } from '../../lib/leaf.ts';
