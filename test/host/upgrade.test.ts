@@ -1,7 +1,7 @@
 // The upgrader: what it installs of what nodes order, and what becomes of an order that it must not carry out.
 import { generateKeyPairSync } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { create } from 'tar';
 import type { JoinRole } from '../../contract/join-tokens.ts';
@@ -93,11 +93,13 @@ describe('an order', () => {
 describe('is not installed, and the journal says why:', () => {
   const other = generateKeyPairSync('ed25519').privateKey;
   const packOther = (file: string): void => create({ gzip: true, sync: true, file, cwd: folder }, ['tree-1.0.0']);
-  const append = (tarball: string): void => writeFileSync(tarball, 'more', { flag: 'a' });
+  /** The same files in other bytes: nothing but the digest tells. */
+  const packAgain = (file: string): void =>
+    create({ gzip: { level: 1 }, sync: true, file, cwd: join(folder, 'packing') }, [basename(file, '.tar.gz')]);
 
   test.each<[what: string, code: string, options: OrderOptions]>([
     ['what a key signed that is not trusted', 'SOFTWARE_SIGNATURE_WRONG', { signer: other }],
-    ['what changed after it was signed', 'SOFTWARE_DAMAGED', { damage: append }],
+    ['what changed after it was signed', 'SOFTWARE_DAMAGED', { damage: packAgain, confirmWithinS: 1 }],
     ['what was signed and cannot be unpacked', 'SOFTWARE_DAMAGED', { spoil: (file) => writeFileSync(file, 'none') }],
     ['what unpacks to no version', 'SOFTWARE_DAMAGED', { spoil: (file) => packOther(file) }],
     ['a version that is not higher', 'UPGRADE_DOWNGRADE', { version: '1.0.0' }],
