@@ -9,6 +9,7 @@ import { escapeText } from './render/escape.ts';
 import { LiveRegion } from './render/live.ts';
 import { actionText } from './render/remedy.ts';
 import { StreamView } from './render/stream-view.ts';
+import { machineErrors, taskRemedies } from './render/task-remedies.ts';
 import { changedSteps, errorText, machineLines } from './render/task.ts';
 import type { ServerEvent } from './client/sse.ts';
 import type { Terminal } from './terminal.ts';
@@ -117,17 +118,17 @@ async function waitsFor(client: ApiClient, [first = '', ...others]: readonly str
   return escapeText(`waits for task ${first} (${kind} ${title})${more}`);
 }
 
-/** Throws TASK_NOT_SUCCESSFUL unless the task succeeded, with the error of the first failed machine. */
+/** Throws TASK_NOT_SUCCESSFUL unless the task succeeded, with its first error that does not follow from another one. */
 export function requireSuccess(task: Task): void {
   if (task.state === 'succeeded') return;
   const state = (END_STATES as readonly string[]).includes(task.state)
     ? task.state.replace('_', ' ')
     : `still ${task.state}`;
-  const first = task.machines.find(({ steps }) => steps.some(({ error }) => error));
-  const error = first?.steps.find(({ error }) => error)?.error;
-  const why = [errorText(task.error), first ? `${escapeText(first.machine)}: ${errorText(error, first.machine)}` : ''];
+  const [first] = machineErrors(task);
+  const why = [errorText(task.error), first ? `${escapeText(first.machine)}: ${errorText(first, first.machine)}` : ''];
   const words = [state, ...why].filter((text) => text !== '').join('; ');
+  const remedies = taskRemedies(task).map(({ text }) => text);
   throw new IsthmusError('TASK_NOT_SUCCESSFUL', `task ${task.id} ${words}`, {
-    remedy: `See isthmus task log ${task.id}, and isthmus task show ${task.id} for what each machine says.`,
+    remedy: [...remedies, `\`isthmus task show ${task.id}\` shows what each machine says.`].join(' '),
   });
 }

@@ -24,7 +24,7 @@ export const SOFTWARE_ERRORS = {
   SOFTWARE_KEYS_MISSING: {
     http: 409,
     grpc: 9,
-    remedy: 'Compare the fingerprint of the release key with the builder’s, then trust it on this host.',
+    remedy: 'Compare the fingerprint of the release key with the builder’s, then trust it on the host.',
   },
   SOFTWARE_NOT_LISTED: {
     http: 422,

@@ -9,7 +9,7 @@ import { OpenLines } from '../render/open-lines.ts';
 import { renderTable } from '../render/table.ts';
 import { renderTask } from '../render/task.ts';
 import { moment } from '../render/units.ts';
-import { say } from '../terminal.ts';
+import { say, warn } from '../terminal.ts';
 import { requireSuccess, watchTask } from '../watch-task.ts';
 
 interface ListOptions {
@@ -59,6 +59,7 @@ async function showLog(cli: Cli, id: string): Promise<void> {
   const stream = await client.list<StreamEntry>(path('tasks', id, 'log'), {}, 'after');
   const shown = stream.filter(isInLog);
   if (shown.length > 0 || cli.json) cli.show(shown, () => logText(shown, cli.terminal.redraws));
+  else warn(cli.terminal, `the log is empty; \`isthmus task show ${escapeText(id)}\` shows what each machine says`);
 }
 
 /** The scripts' output, and what somebody should know. */

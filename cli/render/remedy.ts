@@ -28,11 +28,13 @@ const COMMANDS: Readonly<Partial<Record<ErrorCode, string | ((hop?: string) => s
   LAST_ADMIN: '`isthmus key create --name NAME --role admin --out FILE` creates one.',
   MACHINE_REVOKED: '`isthmus token create` with its name creates the token for that.',
   MACHINES_FAILED: '`isthmus task show ID` shows it.',
+  NODE_CLONED: (hop = 'NODE') => reactivates(hop),
   NO_TARGETS: '`isthmus machine list` shows the environments and roles of each; `isthmus machine set ID` changes them.',
   NOT_INITIALISED: '`isthmus init` creates it.',
   PEER_CERTIFICATE_MISSING: '`isthmus join` joins it.',
   REPARENT_TIMEOUT: '`isthmus node show NODE` shows it.',
   ROUTE_INVALID: '`isthmus node list` shows the relays.',
+  SCRIPT_FAILED: '`isthmus task log ID` shows it.',
   SCRIPT_INTERRUPTED: '`isthmus task retry ID` retries it.',
   SCRIPT_USER_UNKNOWN: '`--script-user` names it.',
   SERVICE_NOT_CONNECTED: '`isthmus service status` shows it.',
@@ -40,6 +42,7 @@ const COMMANDS: Readonly<Partial<Record<ErrorCode, string | ((hop?: string) => s
   SERVICE_START_FAILED: '`journalctl -u UNIT` shows it.',
   SERVER_UNREACHABLE: 'The address is that of --server, ISTHMUS_SERVER or the context file.',
   SERVER_WRONG_AUTHORITY: '--ca names its file; `isthmus cert authority --data DIR` on a node prints it.',
+  SOFTWARE_KEYS_MISSING: '`install.sh --trust FILE` of a tarball trusts it, for upgrades through the mesh, too.',
   TASK_NOT_SUCCESSFUL: '`isthmus task log ID` shows the log, `isthmus task show ID` the machines.',
   TOKEN_EXPIRED: '`isthmus token create` creates one.',
   TOKEN_UNKNOWN: '`isthmus token create` creates one.',
@@ -121,7 +124,7 @@ export function actionText(action: RemedyAction, remedy: string): string {
       return `${remedy} ${command('isthmus token create', ...words)} creates the token for that.`;
     }
     case 'REACTIVATE_NODE':
-      return `${remedy} ${command('isthmus node reactivate', action.arguments.node)} lets the denied one in instead.`;
+      return `${remedy} ${reactivates(action.arguments.node)}`;
     case 'REVOKE_NODE':
       return `${remedy} ${command('isthmus node revoke', action.arguments.node)} revokes it.`;
     case 'REVOKE_TOKEN':
@@ -157,6 +160,11 @@ export function actionText(action: RemedyAction, remedy: string): string {
 /** A revoked node, and what brings it back. */
 export function revokedText(node: Node): string {
   return actionText(rejoining(node), `node ${node.id} is revoked until it joins again.`);
+}
+
+/** What lets the denied process of a node in. */
+export function reactivates(node: string): string {
+  return `${command('isthmus node reactivate', node)} lets the denied one in instead.`;
 }
 
 /** Kinds with a command that shows one. */

@@ -1,6 +1,7 @@
 // Renders a task as text: one line per machine while it runs, a table when it has ended.
 import { END_STATES, type Task, type TaskError, type TaskMachine, type TaskStep } from '../../contract/tasks.ts';
 import { escapeText } from './escape.ts';
+import { taskRemedies } from './task-remedies.ts';
 import { renderRecord, renderTable, type Cell } from './table.ts';
 import { bytes, moment } from './units.ts';
 
@@ -122,7 +123,10 @@ export function renderTask(task: Task): string {
   for (const { step, reason } of task.skippedSteps ?? []) {
     rows.push([undefined, step, 'skipped', undefined, reason, undefined]);
   }
-  return rows.length === 0
-    ? head
-    : `${head}\n\n${renderTable(['machine', 'step', 'state', 'exit', 'detail', 'error'], rows)}`;
+  const remedies = taskRemedies(task).map(({ code, text }) => escapeText(`what to do (${code}): ${text}`));
+  return [
+    head,
+    ...(rows.length === 0 ? [] : [renderTable(['machine', 'step', 'state', 'exit', 'detail', 'error'], rows)]),
+    ...(remedies.length === 0 ? [] : [remedies.join('\n')]),
+  ].join('\n\n');
 }

@@ -88,6 +88,9 @@ it('follows a task to its end: lines escaped, steps shown, exit code its result'
     expect(out).toContain(
       end === 'failed' ? 'eu-1: check/script failed · SCRIPT_FAILED: exit code 163 (signal 35)\n' : 'task t1 succeeded',
     );
+    if (end === 'failed') {
+      expect(err).toContain('it ended with the exit code given. `isthmus task log t1` shows it. `isthmus task show t1`');
+    }
     const reported = 'isthmus: task t1 failed; eu-1: SCRIPT_FAILED: exit code 163 (signal 35) (TASK_NOT_SUCCESSFUL)\n';
     expect(err.startsWith('isthmus: ') ? err.split('\n', 1)[0] + '\n' : err).toBe(end === 'failed' ? reported : '');
   }
@@ -312,6 +315,40 @@ it('a task shows what each machine waits for, and those that never started', asy
   expect(out).toMatch(/web-3[ -]+skipped[ -]+left out: it is disabled/);
   expect(out).toMatch(/seed +skipped[ -]+no machine in prod has the role db/);
   expect(out).toMatch(/blocked by +t0, t9\n/);
+});
+
+it('a task that failed says what to do about the errors that others follow from, and names no log without one', async () => {
+  const api = await startFakeApi();
+  const step = { step: 'upgrade', action: 'upgrade', exitCode: null, signal: null, detail: null };
+  const ended = (machine: string, state: string, code: string) => ({
+    ...{ machine, state },
+    steps: [{ ...step, state, error: { code, detail: null, hop: machine } }],
+  });
+  const task = {
+    ...{ id: 't1', kind: 'upgrade', title: 'upgrade of eu', state: 'failed', createdAt: 1, deadlineAt: 2 },
+    machines: [ended('web-1', 'skipped', 'UPGRADE_STOPPED'), ended('web-2', 'failed', 'SOFTWARE_KEYS_MISSING')],
+    error: { code: 'MACHINES_FAILED', detail: 'failed on web-2' },
+  };
+  api.on('GET /api/v1/tasks/t1', (_request, response) => json(response, task));
+  api.on('GET /api/v1/tasks/t1/log', (_request, response) => json(response, { items: [] }));
+  api.on('GET /api/v1/tasks/t1/events', (_request, response) => {
+    response.writeHead(200, { 'content-type': 'text/event-stream' });
+    response.end('id: 1\nevent: end\ndata: {"state":"failed"}\n\n');
+  });
+  const remedy =
+    'Compare the fingerprint of the release key with the builder’s, then trust it on the host. ' +
+    '`install.sh --trust FILE` of a tarball trusts it, for upgrades through the mesh, too.';
+  const shown = await isthmus([...api.args, 'task', 'show', 't1']);
+  expect(shown.out).toMatch(/\nwhat to do \(SOFTWARE_KEYS_MISSING\): (.*)\n$/);
+  expect(shown.out.match(/what to do.*: (.*)/g)).toEqual([`what to do (SOFTWARE_KEYS_MISSING): ${remedy}`]);
+  const followed = await isthmus([...api.args, 'task', 'follow', 't1']);
+  expect(followed.err).toBe(
+    'isthmus: task t1 failed; MACHINES_FAILED: failed on web-2; web-2: SOFTWARE_KEYS_MISSING (TASK_NOT_SUCCESSFUL)\n' +
+      `  what to do: ${remedy} \`isthmus task show t1\` shows what each machine says.\n`,
+  );
+  const log = await isthmus([...api.args, 'task', 'log', 't1']);
+  expect(log).toMatchObject({ code: 0, out: '' });
+  expect(log.err).toBe('the log is empty; `isthmus task show t1` shows what each machine says\n');
 });
 
 it('redraws its region in place, below the lines that stay', () => {
