@@ -118,7 +118,8 @@ export const ERROR_CATALOGUE = {
   NODE_CLONED: {
     http: 409,
     grpc: 9,
-    remedy: 'Stop the copy: its data folder was copied or restored while another process of this node went on.',
+    remedy:
+      'Stop the denied process if it is a copy. If it is to be the node, as after a snapshot was restored, let it in.',
   },
   NODE_NOT_CLONED: { http: 409, grpc: 9, remedy: 'Nothing to do: every process of this node was let in.' },
   NODE_REPLACED: {

@@ -26,7 +26,7 @@ function stateOf({ state, behind, childState }: MeshLink): string {
 function cloneLines({ nodes }: Mesh): string[] {
   return nodes
     .filter(({ clones }) => clones.length > 0)
-    .map(({ id, clones }) => escapeText(`${id} is cloned: ${clonesText(clones)}`));
+    .map(({ id, clones }) => escapeText(`${id} is cloned: ${clonesText(id, clones)}`));
 }
 
 /** One line for the nodes below the server's version, and one for those above it. A server may not tell yet. */

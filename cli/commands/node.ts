@@ -126,7 +126,7 @@ export function addNodeCommands(program: Command, cli: Cli): void {
           'parents (in order)': parentsText(node.parents),
           ...(node.desiredParents ? { 'desired parents': desiredText(node.desiredParents) } : {}),
           state: node.state,
-          ...(node.clones.length > 0 ? { cloned: clonesText(node.clones) } : {}),
+          ...(node.clones.length > 0 ? { cloned: clonesText(node.id, node.clones) } : {}),
           'certificate expires': moment(node.certificateNotAfter),
           version: node.softwareVersion,
           'last seen': moment(node.lastSeenAt),

@@ -164,7 +164,7 @@ export function revokedText(node: Node): string {
 
 /** What lets the denied process of a node in. */
 export function reactivates(node: string): string {
-  return `${command('isthmus node reactivate', node)} lets the denied one in instead.`;
+  return `${command('isthmus node reactivate', node)} lets it in.`;
 }
 
 /** Kinds with a command that shows one. */

@@ -4,6 +4,7 @@ import type { Clocks } from '../../lib/async/clock-watch.ts';
 import type { LinkStatus } from '../../mesh/types.ts';
 import { SERVER } from '../store/nodes/parents.ts';
 import type { Node } from '../store/nodes/nodes.ts';
+import { denialOf } from './denied-node.ts';
 import { reportedLinks, routeName, type Link, type Liveness, type StoredLinkReport } from './topology.ts';
 
 /** A report older than this no longer counts: nodes report every few seconds. */
@@ -111,6 +112,10 @@ export class LinkTable {
     const [isParentFresh, isChildFresh] = [this.#isFresh(parent), this.#isFresh(child)];
     if (isChildFresh && byChild?.state === 'down') return { ...link, ...DOWN, lastErrorCode: byChild.lastErrorCode };
     const isLinkedSince = isChildFresh && (child?.upSinceMs.get(from) ?? -Infinity) > (parent?.atMs ?? 0);
+    // A relay links the denied process again and again, until the server ends it.
+    if (!isChildFresh && denialOf(this.#nodes.get(to)) !== undefined) {
+      return { ...link, ...DOWN, lastErrorCode: 'NODE_CLONED' };
+    }
     if (isParentFresh && byParent !== undefined && !isLinkedSince) return byParent;
     const isOutdated = from === SERVER || (isParentFresh && (parent?.atMs ?? 0) > (child?.atMs ?? 0));
     if (isOutdated) return { ...link, ...DOWN };

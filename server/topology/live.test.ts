@@ -42,6 +42,15 @@ describe('a link', () => {
     expect(link([child(1_000)])).toMatchObject({ state: 'up' });
   });
 
+  it('is down while the child is denied, whatever its parent says, once the process before has gone', () => {
+    const start = { nonce: 'b', hostname: 'web-1', address: null, via: 'eu', at: now - 20_000 };
+    const denied = (agoMs: number) => ({ ...child(agoMs), deniedStarts: [start] });
+    const linked = relay(1_000, [toChild('web-1')]);
+    expect(link([linked, denied(40_000)])).toMatchObject({ state: 'down', lastErrorCode: 'NODE_CLONED' });
+    expect(link([linked, denied(2_000)])).toMatchObject({ state: 'up' });
+    expect(link([linked, child(40_000)])).toMatchObject({ state: 'up' });
+  });
+
   it('is up as soon as its child has linked, and down again once its parent says so', () => {
     const wasDown = relay(2_000, [toChild('web-1', false)]);
     const topology = topologyOf([wasDown], { own: [ownLink('eu')], now });

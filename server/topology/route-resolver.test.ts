@@ -158,6 +158,28 @@ describe('the paths of a machine', () => {
     );
   });
 
+  it('say that a process on them is denied, when the one before it has not reported since', () => {
+    const start = { nonce: 'b', hostname: 'pci-1.example', address: '10.0.0.9', via: 'eu-2', at: now - 10 };
+    const cloned = (lastSeenAt: number) =>
+      nodeOf('pci-1', 'tentacle', ['eu-pci', 'eu-2'], { deniedStarts: [start], lastSeenAt });
+    const own = [ownLink('eu', { up: false }), ownLink('eu-2')];
+    const topology = topologyOf([...mesh, eu2(false), cloned(now - 11)], { now, own, routes });
+    const resolver = createRouteResolver(topology);
+    const reason =
+      'the process of pci-1 on pci-1.example (10.0.0.9 via eu-2) is denied, and the one before it reports no more';
+    const action = { code: 'REACTIVATE_NODE', arguments: { node: 'pci-1' } };
+    const [other, byEu2] = resolver.resolve('pci-1').paths;
+    expect(byEu2).toMatchObject({
+      ...{ relays: ['eu-2'], state: 'down', reason: `${reason} (NODE_CLONED)` },
+      cause: { code: 'NODE_CLONED', message: reason, hop: 'pci-1', action },
+    });
+    // A path that ends before it is not explained by it.
+    expect(other).toMatchObject({ relays: ['eu', 'eu-pci'], reason: 'the link from server to eu is down' });
+    expect(other).not.toHaveProperty('cause');
+    topology.apply({ nodes: [cloned(now)], routes: new Map() });
+    for (const path of resolver.resolve('pci-1').paths) expect(path).not.toHaveProperty('cause');
+  });
+
   it('are those over its parents for a node that is no machine, live ones first', () => {
     const mirror = nodeOf('mirror-eu', 'mirror', ['eu', 'eu-2']);
     const own = [ownLink('eu', { up: false })];

@@ -8,6 +8,7 @@ import { SERVER } from '../store/nodes/parents.ts';
 import { routeOver, type DispatchRoute } from '../store/inventory/routes.ts';
 import { overRevoked, revoked } from '../store/references.ts';
 import { costMs, preferTaken } from './cost.ts';
+import { denialOf } from './denied-node.ts';
 import { faultOf, relaysByParents, relaysOf, type Relays, type RouteTarget } from './routes.ts';
 import type { Topology } from './topology.ts';
 
@@ -21,6 +22,8 @@ export interface ResolvedPath {
   readonly reason: string | null;
   /** What every call over it would fail with, when a relay of it is revoked. */
   readonly error?: IsthmusError;
+  /** What it means when a call over it fails: a node on it, or its end, is denied. */
+  readonly cause?: IsthmusError;
 }
 
 export interface Resolution {
@@ -98,8 +101,11 @@ export function createRouteResolver(topology: ResolverTopology): RouteResolver {
 
 /** The paths to a machine as fixed routes, the form that tasks use. */
 export function dispatchRoutes(resolver: RouteResolver): (machine: string) => Promise<readonly DispatchRoute[]> {
-  const toRoute = ({ relays, error }: ResolvedPath): DispatchRoute =>
-    error === undefined ? routeOver(relays) : { ...routeOver(relays), error };
+  const toRoute = ({ relays, error, cause }: ResolvedPath): DispatchRoute => ({
+    ...routeOver(relays),
+    ...(error === undefined ? {} : { error }),
+    ...(cause === undefined ? {} : { cause }),
+  });
   return (machine) => Promise.try(() => resolver.resolve(machine).paths.map(toRoute));
 }
 
@@ -128,20 +134,32 @@ function describe(paths: readonly Relays[], target: RouteTarget, topology: Topol
   });
 }
 
-function stateOf(relays: Relays, node: string | undefined, topology: Topology): Pick<ResolvedPath, 'state' | 'reason'> {
+function stateOf(
+  relays: Relays,
+  node: string | undefined,
+  topology: Topology,
+): Pick<ResolvedPath, 'state' | 'reason' | 'cause'> {
   let unknown: string | undefined;
+  let denial: IsthmusError | undefined;
   let from = SERVER;
   for (const to of node === undefined ? relays : [...relays, node]) {
     const link = topology.link(from, to);
+    denial ??= denialOf(topology.nodes.get(to));
     if (link?.state === 'down') {
       const because = link.lastErrorCode === null ? '' : ` (${link.lastErrorCode})`;
-      return { state: 'down', reason: `the link from ${from} to ${to} is down${because}` };
+      return { state: 'down', ...explained(denial, `the link from ${from} to ${to} is down${because}`) };
     }
     if (link === undefined) unknown ??= `no node has reported a link from ${from} to ${to}`;
     if (link?.state === 'unknown') unknown ??= `nobody reports the link from ${from} to ${to} now`;
     from = to;
   }
-  return unknown === undefined ? { state: 'up', reason: null } : { state: 'unknown', reason: unknown };
+  if (unknown !== undefined) return { state: 'unknown', ...explained(denial, unknown) };
+  return { state: 'up', reason: null, ...(denial === undefined ? {} : { cause: denial }) };
+}
+
+/** Why a path is not up: a denial says more than the links do. */
+function explained(denial: IsthmusError | undefined, reason: string): Pick<ResolvedPath, 'reason' | 'cause'> {
+  return denial === undefined ? { reason } : { reason: `${denial.message} (${denial.code})`, cause: denial };
 }
 
 function byState(paths: readonly ResolvedPath[]): readonly ResolvedPath[] {

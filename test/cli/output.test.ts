@@ -89,7 +89,9 @@ it('follows a task to its end: lines escaped, steps shown, exit code its result'
       end === 'failed' ? 'eu-1: check/script failed · SCRIPT_FAILED: exit code 163 (signal 35)\n' : 'task t1 succeeded',
     );
     if (end === 'failed') {
-      expect(err).toContain('it ended with the exit code given. `isthmus task log t1` shows it. `isthmus task show t1`');
+      expect(err).toContain(
+        'it ended with the exit code given. `isthmus task log t1` shows it. `isthmus task show t1`',
+      );
     }
     const reported = 'isthmus: task t1 failed; eu-1: SCRIPT_FAILED: exit code 163 (signal 35) (TASK_NOT_SUCCESSFUL)\n';
     expect(err.startsWith('isthmus: ') ? err.split('\n', 1)[0] + '\n' : err).toBe(end === 'failed' ? reported : '');

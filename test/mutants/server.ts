@@ -134,6 +134,30 @@ export const serverMutants: Mutants = {
       test: ['moves a running script, and the call of a node to its server, without a line lost'],
     },
   },
+  'denial-beside-a-live-process': {
+    file: 'server/topology/denied-node.ts',
+    find: ' || latest.at <= (node.lastSeenAt ?? 0)',
+    replace: '',
+    red: {
+      file: 'server/topology/route-resolver.test.ts',
+      test: [
+        'the paths of a machine',
+        'say that a process on them is denied, when the one before it has not reported since',
+      ],
+    },
+  },
+  'denial-unexplained': {
+    file: 'server/tasks/execution/call-with-failover.ts',
+    find: 'route.cause ?? thrown',
+    replace: 'thrown',
+    red: {
+      file: 'test/server/cloned-node.test.ts',
+      test: [
+        'a tentacle that was set back to a snapshot',
+        'is told as denied by all that explains why it is not reached',
+      ],
+    },
+  },
   'silent-path-first': {
     file: 'server/topology/route-resolver.ts',
     find: 'fallen.set(keyOf(id, relays), true);',

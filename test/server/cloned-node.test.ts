@@ -131,6 +131,47 @@ describe('a copied tentacle', () => {
   );
 });
 
+describe('a tentacle that was set back to a snapshot', () => {
+  it(
+    'is told as denied by all that explains why it is not reached',
+    async () => {
+      const mesh = await meshUp();
+      await mesh.add({ id: 'eu-a', role: 'relay' });
+      const joined = await mesh.join({ id: 'web-1', role: 'tentacle', parents: ['eu-a'] });
+      await (await starts.tentacle(joined, { log })).stop();
+      const snapshot = await copyOf(joined, join(mesh.folder, 'web-1b'));
+      const later = await starts.tentacle(joined, { log });
+      await mesh.linked('web-1');
+      await witnessed(mesh, 1);
+      await later.stop();
+      await start('tentacle', snapshot);
+      const { address } = await cloneOf(mesh, 'web-1');
+      const denied = {
+        code: 'NODE_CLONED',
+        detail:
+          `the process of web-1 on ${hostname()} (${address} via eu-a) is denied, ` +
+          'and the one before it reports no more',
+        action: { code: 'REACTIVATE_NODE', arguments: { node: 'web-1' } },
+      };
+      const pinged = await mesh.api.ask('POST', '/mesh/ping', { machine: 'web-1', count: 1 });
+      expect(pinged.paths).toMatchObject([{ error: { ...denied, hop: 'web-1' } }]);
+      const traced = await mesh.api.ask('POST', '/mesh/trace', { node: 'web-1' });
+      const [{ hops }] = traced.paths as [{ hops: unknown[] }];
+      expect(hops.at(-1)).toMatchObject({ node: 'web-1', error: denied });
+      const checked = await mesh.api.task('/health-checks', { machines: ['web-1'] });
+      expect(checked.machines[0]?.steps[0]?.error).toMatchObject({ code: 'NODE_CLONED', hop: 'web-1' });
+      const task = await mesh.api.task('/scripts', { machines: ['web-1'], body: 'true', deadlineS: 2 });
+      expect(task.machines[0]?.steps[0]).toMatchObject({
+        state: 'timed_out',
+        error: { code: 'NODE_CLONED', detail: `the deadline passed: ${denied.detail}`, hop: 'web-1' },
+      });
+      await mesh.api.ask('POST', '/nodes/web-1/reactivate', {});
+      await witnessed(mesh, 1);
+    },
+    limitMs,
+  );
+});
+
 interface BrokenLine {
   readonly through: (address: string) => Promise<string>;
   /** From now on nothing comes back from the node. */

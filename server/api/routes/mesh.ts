@@ -74,9 +74,9 @@ export function meshRoutes(app: ApiInstance, context: ApiContext): void {
       const { node } = request.body;
       const paths = nodePaths(context, node);
       const traced = await Promise.all(
-        paths.map(async ({ relays, state, cost, reason, error }) => {
+        paths.map(async ({ relays, state, cost, reason, error, cause }) => {
           const hops = await services.trace(node, relays);
-          return { path: [...relays], state, cost, reason, hops: hops.map((hop) => toHopView(hop, error)) };
+          return { path: [...relays], state, cost, reason, hops: hops.map((hop) => toHopView(hop, error ?? cause)) };
         }),
       );
       return { paths: traced };
@@ -102,9 +102,11 @@ export function meshRoutes(app: ApiInstance, context: ApiContext): void {
       const { machine, count = 4 } = request.body;
       const resolved = await machinePaths(context, machine);
       const outcomes = await Promise.allSettled(
-        resolved.map(async ({ relays, error }) => {
+        resolved.map(async ({ relays, error, cause }) => {
           if (error !== undefined) throw error;
-          return services.ping(machine, relays, count);
+          return services.ping(machine, relays, count).catch((thrown: unknown) => {
+            throw cause ?? thrown;
+          });
         }),
       );
       const paths = outcomes.map((outcome, index) => {

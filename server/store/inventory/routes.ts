@@ -9,6 +9,8 @@ export type FixedRoute = Exclude<MachineRoute, { kind: 'auto' }>;
 export type DispatchRoute = FixedRoute & {
   /** What every call over it would fail with; it is not tried then. */
   readonly error?: IsthmusError;
+  /** What it means when a call over it does not get through. */
+  readonly cause?: IsthmusError;
 };
 
 /** The route over these relays. */

@@ -121,7 +121,7 @@ export async function tryRoutes<Result, C extends Client>(
       const retryable =
         thrown instanceof IsthmusError && (isConnectionFailure(thrown) || isTransient?.(thrown) === true);
       if (!retryable) throw thrown;
-      failed ??= thrown;
+      failed ??= route.cause ?? thrown;
     }
   }
   return { kind: 'failed', error: failed ?? unreachable(node) };

@@ -46,7 +46,9 @@ export function cutShortEnd(
   if (finishReason === 'cancel') return { state: 'cancelled', errorCode: 'CANCELLED' };
   const detail =
     lastError === undefined ? 'the deadline passed before it was done' : `the deadline passed: ${lastError.message}`;
-  return { state: 'timed_out', ...failure('TASK_DEADLINE', detail, lastError?.hop) };
+  // More time does not help a machine that is denied.
+  const code = lastError?.code === 'NODE_CLONED' ? lastError.code : 'TASK_DEADLINE';
+  return { state: 'timed_out', ...failure(code, detail, lastError?.hop) };
 }
 
 /** Why a step does not run after one that did not succeed. */
