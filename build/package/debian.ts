@@ -1,11 +1,10 @@
 // The Debian package of a tree: it lies in /usr/lib/isthmus, from where `isthmus host install` makes a version of it.
-import { execFile } from 'node:child_process';
 import { cp, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { gzipSync } from 'node:zlib';
 import { filesBelow, setModes } from './files.ts';
 import type { Architecture } from './node-binary.ts';
+import { runProgram } from './programs.ts';
 import type { Build } from './tree.ts';
 
 /** As Debian calls them. */
@@ -46,7 +45,7 @@ export async function buildDebianPackage(
     // Times in the package are no later than this.
     const env = { ...process.env, SOURCE_DATE_EPOCH: String(build.time.getTime() / 1000) };
     const options = ['--root-owner-group', '-Zgzip', '-z6', '--build', root, join(out, name)];
-    await promisify(execFile)('dpkg-deb', options, { env });
+    await runProgram('dpkg-deb', options, { env, signal: build.signal, remedy: 'see that the disk has room' });
   } finally {
     await rm(root, { recursive: true, force: true });
   }

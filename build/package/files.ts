@@ -40,7 +40,12 @@ export async function setModes(folder: string, executable: (path: string) => boo
 }
 
 /** Packs the folder `name` in `parent` into the tar.gz `file`: sorted, of root, without the builder's names and times. */
-export async function packTarball(file: string, parent: string, name: string, time: Date): Promise<void> {
+export async function packTarball(
+  file: string,
+  parent: string,
+  name: string,
+  { time, signal }: { readonly time: Date; readonly signal?: AbortSignal | undefined },
+): Promise<void> {
   const folders = (await readdir(join(parent, name), { recursive: true, withFileTypes: true }))
     .filter((entry) => entry.isDirectory())
     .map((entry) => join(entry.parentPath, entry.name).slice(parent.length + 1));
@@ -48,5 +53,5 @@ export async function packTarball(file: string, parent: string, name: string, ti
   const entries = [name, ...folders, ...files].sort();
   const archive = create({ cwd: parent, portable: true, mtime: time, noDirRecurse: true }, entries);
   // Without a name and a time in the header.
-  await pipeline(archive, createGzip({ level: 6 }), createWriteStream(file));
+  await pipeline(archive, createGzip({ level: 6 }), createWriteStream(file), { signal });
 }

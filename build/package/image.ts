@@ -1,17 +1,14 @@
 // The OCI image of a tree, by buildah: it needs no engine.
-import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import type { Architecture } from './node-binary.ts';
+import { runProgram } from './programs.ts';
 import type { Build } from './tree.ts';
 
 /** As the OCI calls them. */
 const ARCHITECTURE: Readonly<Record<Architecture, string>> = { x64: 'amd64', arm64: 'arm64' };
 
-async function buildah(...args: readonly string[]): Promise<void> {
-  await promisify(execFile)('buildah', [...args], { maxBuffer: 16 * 1024 * 1024 });
-}
+const REMEDY = "--base names an image in a registry or in buildah's storage";
 
 /**
  * Builds the image `isthmus:VERSION` of `tree` on the image `base` into an archive in `out`, which `docker load` and
@@ -32,11 +29,14 @@ export async function buildImage(
     ...['--label', `org.opencontainers.image.version=${build.version}`],
     ...(base === undefined ? [] : ['--build-arg', `BASE=${base}`]),
   ];
-  await buildah('build', ...options, '-f', join(tree, 'docker/Dockerfile'), '-t', built, tree);
+  const running = { signal: build.signal, remedy: REMEDY };
+  await runProgram('buildah', ['build', ...options, '-f', join(tree, 'docker/Dockerfile'), '-t', built, tree], running);
   try {
-    await buildah('push', '--quiet', built, `oci-archive:${join(out, name)}:isthmus:${build.version}`);
+    const archive = `oci-archive:${join(out, name)}:isthmus:${build.version}`;
+    await runProgram('buildah', ['push', '--quiet', built, archive], running);
   } finally {
-    await buildah('rmi', built);
+    // Also when the build is to stop.
+    await runProgram('buildah', ['rmi', built], { remedy: `buildah rmi ${built} removes it` });
   }
   return name;
 }

@@ -1,12 +1,12 @@
 // Node.js for the machines that Isthmus is installed on: npm's packages of it, pinned by digest and kept in the cache.
-import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { extract } from 'tar';
 import manifest from '../../package.json' with { type: 'json' };
+import { BuildError, FAILED } from './build-error.ts';
+import { runProgram } from './programs.ts';
 
 export type Architecture = 'x64' | 'arm64';
 export const ARCHITECTURES: readonly Architecture[] = ['x64', 'arm64'];
@@ -21,7 +21,7 @@ const INTEGRITY: Readonly<Record<Architecture, string>> = {
 };
 
 /** The folder with `bin/node` and its `LICENSE` for an architecture, fetched into `cache` when it is not there yet. */
-export async function nodeFor(architecture: Architecture, cache: string): Promise<string> {
+export async function nodeFor(architecture: Architecture, cache: string, signal?: AbortSignal): Promise<string> {
   const name = `node-linux-${architecture}-${NODE_VERSION}`;
   const folder = join(cache, name);
   if (existsSync(folder)) return folder;
@@ -29,12 +29,18 @@ export async function nodeFor(architecture: Architecture, cache: string): Promis
   await mkdir(partial, { recursive: true });
   try {
     const spec = `node-linux-${architecture}@${NODE_VERSION}`;
-    await promisify(execFile)('npm', ['pack', '--silent', '--pack-destination', partial, spec]);
+    const remedy = `Node.js for ${architecture} is fetched once, from npm's registry: see that npm reaches it`;
+    await runProgram('npm', ['pack', '--loglevel=error', '--pack-destination', partial, spec], { signal, remedy });
     const archive = join(partial, `${name}.tgz`);
     const found = `sha512-${createHash('sha512')
       .update(await readFile(archive))
       .digest('base64')}`;
-    if (found !== INTEGRITY[architecture]) throw new Error(`${spec} is not the one that is pinned: it has ${found}`);
+    if (found !== INTEGRITY[architecture]) {
+      throw new BuildError(
+        `${spec} from npm's registry has ${found}, not the pinned one; ask where that comes from`,
+        FAILED,
+      );
+    }
     await extract({ file: archive, cwd: partial, strip: 1 }, ['package/bin/node', 'package/LICENSE']);
     await rm(archive);
     await rename(partial, folder).catch((thrown: unknown) => {

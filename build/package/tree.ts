@@ -16,6 +16,8 @@ export interface Build {
   readonly commit: string | null;
   /** The time of everything in an archive. */
   readonly time: Date;
+  /** Aborted when the build is to stop. */
+  readonly signal?: AbortSignal;
 }
 
 /** Builds what is the same for every architecture into `folder`: the code, its licences and what installs it. */
@@ -50,7 +52,7 @@ export async function completeTree(
   architecture: Architecture,
   cache: string,
 ): Promise<void> {
-  const node = await nodeFor(architecture, cache);
+  const node = await nodeFor(architecture, cache, build.signal);
   await cp(join(node, 'bin/node'), join(folder, 'bin/node'));
   await cp(join(node, 'LICENSE'), join(folder, `licences/node-${NODE_VERSION}.txt`));
   await writeJson(join(folder, 'version.json'), {

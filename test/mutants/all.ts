@@ -6,6 +6,7 @@ import { meshMutants } from './mesh.ts';
 import type { Mutants } from './mutant.ts';
 import { packagesMutants } from './packages.ts';
 import { serverMutants } from './server.ts';
+import { tarballMutants } from './tarball.ts';
 import { tasksMutants } from './tasks.ts';
 import { tentacleMutants } from './tentacle.ts';
 import { upgradesMutants } from './upgrades.ts';
@@ -20,5 +21,6 @@ export const records: Readonly<Record<string, Mutants>> = {
   'test/mutants/tentacle.ts': tentacleMutants,
   'test/mutants/packages.ts': packagesMutants,
   'test/mutants/host.ts': hostMutants,
+  'test/mutants/tarball.ts': tarballMutants,
   'test/mutants/upgrades.ts': upgradesMutants,
 };
