@@ -297,6 +297,8 @@ test('a supervisor that is slow to write down how a script ended, that was taken
   onTestFinished(() => {
     if (existsSync(`/proc/${supervisor}`)) process.kill(supervisor, 'SIGCONT');
   });
+  // On a busy machine it may still reap a child that ends before it has stopped.
+  await waitFor(async () => / T /.test(await readFile(`/proc/${supervisor}/stat`, 'latin1')));
   await writeFile(latch, '');
   await waitFor(async () => / Z /.test(await readFile(`/proc/${pid}/stat`, 'latin1')));
   // The end of another script is noticed by now, so this one's would be, too, if it needed no supervisor.
