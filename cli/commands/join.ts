@@ -11,11 +11,13 @@ import type { NodeIdentity } from '../../certs/identity.ts';
 import { thisHost } from '../../host/services/service.ts';
 import { asOwnerOf } from '../../lib/files/as-owner.ts';
 import type { JoinOptions as NodeJoin } from '../../node/join/join.ts';
+import { settingsWithLinks } from '../../node/settings.ts';
 import { examples, type Cli } from '../cli.ts';
 import { escapeText } from '../render/escape.ts';
 import { startCommand } from '../render/next-command.ts';
+import { shellWord } from '../render/shell.ts';
 import { readSecret } from '../files.ts';
-import { say } from '../terminal.ts';
+import { say, warn } from '../terminal.ts';
 import { collectWhole, duration } from '../values.ts';
 import {
   addServiceOptions,
@@ -25,6 +27,7 @@ import {
   serviceFacts,
   type ServiceOptions,
 } from './service.ts';
+import { checkSettings } from './start.ts';
 
 interface JoinOptions extends ServiceOptions {
   readonly data?: string;
@@ -83,11 +86,12 @@ async function join(cli: Cli, options: JoinOptions): Promise<void> {
       'give the address of the parent (--address), or the port to wait for it on (--listen)',
     );
   }
-  const service = serviceRole(options);
+  const service = await serviceRole(options);
   const folder = service === undefined ? options.data! : thisHost().layout.dataDir(service);
+  const dataDir = resolve(folder);
+  if (options.role !== undefined) await requireSettings(dataDir, options.role, options.listen);
   const token = await readSecret(options.tokenFile, cli.terminal, 'the join token');
   const { joinNode } = await import('../../node/join/join.ts');
-  const dataDir = resolve(folder);
   const { signal } = cli.terminal;
   const checks: Check[] = [];
   const request: NodeJoin = {
@@ -116,13 +120,19 @@ async function join(cli: Cli, options: JoinOptions): Promise<void> {
     }
     const error = IsthmusError.from(thrown);
     if (!cli.json) say(cli.terminal, `  failed   ${error.code}; nothing was changed here`);
-    throw error;
+    throw service !== undefined && error.code === 'IDENTITY_EXISTS' ? hasJoined(error, service, options) : error;
   });
   const { node, role, site, meshId } = identity;
   if (service !== undefined) {
     if (!cli.json) say(cli.terminal, inMesh(identity));
     const { scriptUser, scriptsMayChangeSystem } = options;
-    const running = await runAsService(cli, service, { scriptUser, scriptsMayChangeSystem });
+    const running = await runAsService(cli, service, { scriptUser, scriptsMayChangeSystem }).catch(
+      (thrown: unknown) => {
+        const command = installCommand(service, options);
+        warn(cli.terminal, escapeText(`it has joined, and its token is used; \`${command}\` goes on from here`));
+        throw thrown;
+      },
+    );
     const facts = { node, role, site, meshId, dataDir, checks, service: serviceFacts(running) };
     cli.show(facts, () => connectedText(running));
     return;
@@ -141,8 +151,28 @@ function inMesh({ role, node, meshId, site }: NodeIdentity): string {
   return `${role} ${node} is in mesh ${meshId} (site ${site ?? '-'})`;
 }
 
+/** CONFIG_INVALID when settings that an earlier node has left keep this one from starting. */
+async function requireSettings(dataDir: string, role: JoinRole, listen: string | undefined): Promise<void> {
+  await asOwnerOf(dataDir, async () => {
+    const text = settingsWithLinks(dataDir, { listen, parents: [{ node: 'parent' }] });
+    checkSettings(role, { name: resolve(dataDir, 'config.yaml'), text });
+  });
+}
+
+/** A node whose service could not be installed is joined already: to join again would not help. */
+function hasJoined({ message, cause }: IsthmusError, role: JoinRole, options: JoinOptions): IsthmusError {
+  const remedy = `\`${installCommand(role, options)}\` runs it as a service. To join another in its place, remove the folder \`identity\` in there.`;
+  return new IsthmusError('IDENTITY_EXISTS', message, { remedy, cause });
+}
+
+function installCommand(role: JoinRole, { scriptUser, scriptsMayChangeSystem }: ServiceOptions): string {
+  const user = scriptUser === undefined ? '' : ` --script-user ${shellWord(scriptUser)}`;
+  const mayChange = scriptsMayChangeSystem === true ? ' --scripts-may-change-system' : '';
+  return `isthmus service install --role ${role}${user}${mayChange}`;
+}
+
 /** The role that is to run as a service, once it is known that it can; undefined where none is to. */
-function serviceRole({ service = false, data, role, ...options }: JoinOptions): JoinRole | undefined {
+async function serviceRole({ service = false, data, role, ...options }: JoinOptions): Promise<JoinRole | undefined> {
   if (!service) {
     if (data === undefined) throw new IsthmusError('USAGE', 'give the data folder (--data), or --service with --role');
     return undefined;
@@ -150,7 +180,7 @@ function serviceRole({ service = false, data, role, ...options }: JoinOptions): 
   if (data !== undefined)
     throw new IsthmusError('USAGE', 'the data of a service are in /var/lib/isthmus: leave out --data');
   if (role === undefined) throw new IsthmusError('USAGE', 'a service is that of a role: add --role');
-  requireServiceOf(role, options);
+  await requireServiceOf(role, options);
   return role;
 }
 

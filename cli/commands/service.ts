@@ -34,23 +34,33 @@ interface RoleOptions {
 }
 
 /** Throws what would keep a service from being installed, before anything is changed. */
-export function requireServiceOf(role: NodeRole, { scriptUser, scriptsMayChangeSystem }: ServiceOptions): void {
+export async function requireServiceOf(
+  role: NodeRole,
+  { scriptUser, scriptsMayChangeSystem }: ServiceOptions,
+): Promise<void> {
   if (role !== 'tentacle' && (scriptUser !== undefined || scriptsMayChangeSystem !== undefined)) {
     throw new IsthmusError('USAGE', `a ${role} runs no scripts`);
   }
-  requireInstallable(thisHost(), role);
+  const host = thisHost();
+  await requireInstallable(host, { role, scriptUser: scriptUserOf(host.layout.dataDir(role), role, scriptUser) });
+}
+
+/** The account for scripts: the one that is given, else what the settings name, else one of its own. */
+function scriptUserOf(dataDir: string, role: NodeRole, given: string | undefined): string | undefined {
+  return role === 'tentacle' ? (given ?? scriptUserIn(dataDir) ?? SCRIPT_ACCOUNT) : undefined;
 }
 
 /** Installs the service of a role whose data folder is ready; resolves once it is connected. */
 export async function runAsService(cli: Cli, role: NodeRole, options: ServiceOptions): Promise<Service> {
-  requireServiceOf(role, options);
+  await requireServiceOf(role, options);
   const host = thisHost();
   const dataDir = host.layout.dataDir(role);
   await asOwnerOf(dataDir, () => requireNode(dataDir, role));
   const { scriptsMayChangeSystem, wait = WAIT_S } = options;
-  const scripts = role === 'tentacle' ? setScriptUser(dataDir, options.scriptUser) : undefined;
+  const scriptUser = scriptUserOf(dataDir, role, options.scriptUser);
+  const isChanged = scriptUser !== undefined && setScriptUser(dataDir, scriptUser);
   return installService(host, {
-    ...{ role, scriptsMayChangeSystem, scriptUser: scripts?.user, isChanged: scripts?.isChanged ?? false },
+    ...{ role, scriptsMayChangeSystem, scriptUser, isChanged },
     ...{ waitMs: wait * 1000, signal: cli.terminal.signal },
   });
 }
@@ -59,14 +69,12 @@ export function connectedText({ unit, status }: Service): string {
   return `${unit} runs ${status?.version}, and is connected\nIts log:  journalctl -u ${unit}`;
 }
 
-/** Writes the account for scripts into the settings: the one that is given, else what they name, else one of its own. */
-function setScriptUser(dataDir: string, given?: string): { readonly user: string; readonly isChanged: boolean } {
-  const before = scriptUserIn(dataDir);
-  const user = given ?? before ?? SCRIPT_ACCOUNT;
-  if (user === before) return { user, isChanged: false };
+/** Writes the account for scripts into the settings; answers whether that changed anything. */
+function setScriptUser(dataDir: string, user: string): boolean {
+  if (user === scriptUserIn(dataDir)) return false;
   const file = join(dataDir, 'config.yaml');
   writeDurably(file, settingsWithScriptUser(dataDir, user), permissionsOf(file));
-  return { user, isChanged: true };
+  return true;
 }
 
 /** What is said of a service, for programs. */

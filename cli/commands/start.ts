@@ -123,6 +123,12 @@ export async function requireNode(dataDir: string, name: NodeRole): Promise<void
       });
 }
 
+/** CONFIG_INVALID unless a component can be started with the settings in a text that is, or will be, `name`. */
+export function checkSettings(role: NodeRole, file: { readonly name: string; readonly text: string }): void {
+  const { schema } = COMPONENTS.find(({ name }) => name === role)!;
+  resolveConfig(schema, { file, env: () => undefined });
+}
+
 async function readConfigFile(dataDir: string): Promise<{ name: string; text: string } | undefined> {
   const name = join(dataDir, 'config.yaml');
   try {

@@ -39,7 +39,6 @@ const COMMANDS: Readonly<Partial<Record<ErrorCode, string | ((hop?: string) => s
   SCRIPT_USER_UNKNOWN: '`--script-user` names it.',
   SERVICE_NOT_CONNECTED: '`isthmus service status` shows it.',
   SERVICE_NOT_INSTALLED: '`isthmus service install` installs it.',
-  SERVICE_START_FAILED: '`journalctl -u UNIT` shows it.',
   SERVER_UNREACHABLE: 'The address is that of --server, ISTHMUS_SERVER or the context file.',
   SERVER_WRONG_AUTHORITY: '--ca names its file; `isthmus cert authority --data DIR` on a node prints it.',
   SOFTWARE_KEYS_MISSING: '`install.sh --trust FILE` of a tarball trusts it, for upgrades through the mesh, too.',

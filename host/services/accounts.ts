@@ -30,6 +30,14 @@ export async function ensureAccount(
   return created;
 }
 
+/** SERVICE_UNSUPPORTED where the account is missing and nothing can create it. */
+export async function requireAccount(name: string, run: RunProgram = runProgram): Promise<void> {
+  if ((await findUser(name)) !== undefined) return;
+  await run('useradd', '--help').catch((cause: unknown) => {
+    throw noAccount(name, cause);
+  });
+}
+
 function noAccount(name: string, cause?: unknown): IsthmusError {
   return new IsthmusError('SERVICE_UNSUPPORTED', `the account ${name} cannot be created by useradd`, {
     remedy: `Create the system account ${name} in the way of this machine, then try again.`,

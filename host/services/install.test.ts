@@ -8,14 +8,15 @@ import { lacks } from '../../test/support/needs.ts';
 import { tempDir } from '../../test/support/temp.ts';
 import { hostLayout, type HostLayout } from '../layout.ts';
 import type { ComponentStatus } from '../status.ts';
-import { installService, type InstallOptions } from './install.ts';
-import { serviceOf } from './service.ts';
+import { installService, requireInstallable, type InstallOptions } from './install.ts';
+import { reasonOf, serviceOf } from './service.ts';
 import { Systemd } from './systemd.ts';
 import { uninstallService } from './uninstall.ts';
 import { installedRoles, UPGRADER_PATH } from './units.ts';
 
 const UNIT = 'isthmus-tentacle.service';
 const PID = 4711;
+const INVOCATION = 'a1b2c3';
 
 /** What a start of the unit comes to. */
 type Outcome = ComponentStatus['state'] | 'ends' | 'cannot be run' | 'has no upgrader';
@@ -23,7 +24,9 @@ type Outcome = ComponentStatus['state'] | 'ends' | 'cannot be run' | 'has no upg
 /** A systemd of one unit, with what it was asked for. */
 class MadeUp {
   readonly asked: string[] = [];
+  /** What the present start has written, after what others have. */
   readonly journal: string[] = [];
+  readonly earlier: string[] = [];
   readonly #layout: HostLayout;
   outcome: Outcome = 'connected';
   #state: 'inactive' | 'active' | 'activating' = 'inactive';
@@ -33,7 +36,10 @@ class MadeUp {
   }
 
   readonly run: RunProgram = async (program, ...words) => {
-    if (program === 'journalctl') return this.journal.join('\n');
+    if (program === 'journalctl') {
+      const isOfOne = words.includes(`_SYSTEMD_INVOCATION_ID=${INVOCATION}`);
+      return [...(isOfOne ? [] : this.earlier), ...this.journal].join('\n');
+    }
     const [verb, unit] = words;
     if (verb === 'show') return this.#shown(words.at(-1)!);
     this.asked.push(words.join(' '));
@@ -58,7 +64,7 @@ class MadeUp {
   #shown(unit: string): string {
     const state = unit === UNIT ? this.#state : 'inactive';
     const sub = { inactive: 'dead', active: 'running', activating: 'auto-restart' }[state];
-    return `ActiveState=${state}\nSubState=${sub}\nMainPID=${state === 'active' ? PID : 0}\nNRestarts=0\n`;
+    return `ActiveState=${state}\nSubState=${sub}\nMainPID=${state === 'active' ? PID : 0}\nNRestarts=0\nInvocationID=${INVOCATION}\n`;
   }
 }
 
@@ -123,6 +129,41 @@ describe.skipIf(lacks('root'))('a service', () => {
     expect(madeUp.asked.slice(-2)).toEqual([`stop ${UNIT}`, 'daemon-reload']);
   });
 
+  test('that ends is told of by all that its component said at this start, and by nothing older', async () => {
+    const { host: on, madeUp } = await host();
+    madeUp.outcome = 'ends';
+    madeUp.earlier.push('isthmus: others can write there (PERMISSIONS_UNSAFE)', '  what to do: Restrict it.');
+    madeUp.journal.push(
+      '{"level":"info"}',
+      'isthmus: config.yaml:1: "parents" is missing',
+      '         config.yaml:2: "parent" is not a setting (CONFIG_INVALID)',
+      '  what to do: Correct the setting.',
+    );
+    const message = 'config.yaml:1: "parents" is missing; config.yaml:2: "parent" is not a setting';
+    await expect(installService(on, OPTIONS)).rejects.toMatchObject({
+      message: `${UNIT} does not stay up: ${message} (CONFIG_INVALID)`,
+      remedy: 'Correct the setting.',
+    });
+    await madeUp.run('systemctl', 'restart', UNIT);
+    const why = async () => reasonOf(on, await serviceOf(on, 'tentacle'));
+    expect(await why()).toMatchObject({ code: 'CONFIG_INVALID', message });
+    madeUp.journal.length = 0;
+    expect(await why()).toBeUndefined();
+    madeUp.earlier.length = 0;
+    await expect(installService(on, OPTIONS)).rejects.toMatchObject({
+      remedy: expect.stringContaining(`journalctl -u ${UNIT}`) as unknown,
+    });
+  });
+
+  test('whose account for scripts is missing is none, and leaves nothing', async () => {
+    const { host: on, layout, madeUp } = await host();
+    const words = { ...OPTIONS, scriptUser: 'nobody-has-this-name' };
+    await expect(requireInstallable(on, words)).rejects.toMatchObject({ code: 'SCRIPT_USER_UNKNOWN' });
+    await expect(installService(on, words)).rejects.toMatchObject({ code: 'SCRIPT_USER_UNKNOWN' });
+    expect(madeUp.asked).toEqual([]);
+    expect(existsSync(layout.dataDir('tentacle'))).toBe(false);
+  });
+
   test('without the upgrader is none, with what systemd says of that', async () => {
     const { host: on, layout, madeUp } = await host();
     madeUp.outcome = 'has no upgrader';
@@ -167,6 +208,7 @@ describe.skipIf(lacks('root'))('a service', () => {
     const { host: on, layout, madeUp } = await host();
     mkdirSync(layout.units, { recursive: true });
     writeFileSync(join(layout.units, UNIT), '[Service]\n');
+    await expect(requireInstallable(on, OPTIONS)).rejects.toMatchObject({ code: 'FILE_UNUSABLE' });
     await expect(installService(on, OPTIONS)).rejects.toMatchObject({ code: 'FILE_UNUSABLE' });
     expect(madeUp.asked).toEqual([]);
   });

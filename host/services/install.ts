@@ -4,12 +4,20 @@ import { IsthmusError } from '../../contract/errors.ts';
 import type { NodeRole } from '../../contract/nodes.ts';
 import { findUser } from '../../lib/accounts.ts';
 import { pause } from '../../lib/async/waiting.ts';
-import { ensureAccount, SCRIPT_ACCOUNT, SERVICE_ACCOUNT } from './accounts.ts';
+import { ensureAccount, requireAccount, SCRIPT_ACCOUNT, SERVICE_ACCOUNT } from './accounts.ts';
 import { giveDataFolder, makeDataFolder } from './data-folder.ts';
 import { requireServices, requireSoftware } from './requirements.ts';
 import { isConnected, reasonOf, serviceOf, type Service, type ServiceHost } from './service.ts';
 import { whatItSaid, type Systemd } from './systemd.ts';
-import { installedRoles, limitScripts, linkUnit, unitOf, UPGRADER_PATH, UPGRADER_UNITS } from './units.ts';
+import {
+  installedRoles,
+  limitScripts,
+  linkUnit,
+  requireUnitFree,
+  unitOf,
+  UPGRADER_PATH,
+  UPGRADER_UNITS,
+} from './units.ts';
 import { uninstallService } from './uninstall.ts';
 
 const POLL_MS = 200;
@@ -27,10 +35,22 @@ export interface InstallOptions {
   readonly signal: AbortSignal;
 }
 
-/** NOT_ROOT or SERVICE_UNSUPPORTED where this machine can have no service of the role. */
-export function requireInstallable({ layout, systemd }: ServiceHost, role: NodeRole): void {
+/**
+ * Throws where this machine can have no such service, and changes nothing: NOT_ROOT, SERVICE_UNSUPPORTED, FILE_UNUSABLE
+ * for another unit of its name, SCRIPT_USER_UNKNOWN.
+ */
+export async function requireInstallable(
+  { layout, systemd }: ServiceHost,
+  { role, scriptUser = SCRIPT_ACCOUNT }: Pick<InstallOptions, 'role' | 'scriptUser'>,
+): Promise<void> {
   requireServices(systemd);
   requireSoftware(layout, role);
+  for (const unit of [unitOf(role), ...UPGRADER_UNITS]) requireUnitFree(layout, unit);
+  if (role !== 'tentacle') await requireAccount(SERVICE_ACCOUNT);
+  else if (scriptUser === SCRIPT_ACCOUNT) await requireAccount(SCRIPT_ACCOUNT);
+  else if ((await findUser(scriptUser)) === undefined) {
+    throw new IsthmusError('SCRIPT_USER_UNKNOWN', `there is no user "${scriptUser}" on this machine`);
+  }
 }
 
 /**
@@ -42,7 +62,7 @@ export async function installService(host: ServiceHost, options: InstallOptions)
   const { layout, systemd } = host;
   const { role, scriptsMayChangeSystem: mayChange } = options;
   const unit = unitOf(role);
-  requireInstallable(host, role);
+  await requireInstallable(host, options);
   await prepare(host, options);
   const isFirst = !installedRoles(layout).includes(role);
   const isLimited = mayChange !== undefined && limitScripts(layout, !mayChange);
@@ -67,15 +87,12 @@ async function prepare({ layout }: ServiceHost, { role, scriptUser = SCRIPT_ACCO
   makeDataFolder(dataDir);
   if (role !== 'tentacle') giveDataFolder(dataDir, await ensureAccount(SERVICE_ACCOUNT));
   else if (scriptUser === SCRIPT_ACCOUNT) await ensureAccount(SCRIPT_ACCOUNT);
-  else if ((await findUser(scriptUser)) === undefined) {
-    throw new IsthmusError('SCRIPT_USER_UNKNOWN', `there is no user "${scriptUser}" on this machine`);
-  }
 }
 
 async function startUpgrader(systemd: Systemd): Promise<void> {
   await systemd.start(UPGRADER_PATH).catch((cause: unknown) => {
     const message = `${UPGRADER_PATH} cannot be started: ${whatItSaid(cause)}`;
-    throw new IsthmusError('SERVICE_START_FAILED', message, { cause });
+    throw new IsthmusError('SERVICE_START_FAILED', message, { remedy: seeJournal(UPGRADER_PATH), cause });
   });
 }
 
@@ -111,11 +128,15 @@ async function startFailed(
   { sinceMs, cause }: FailedStart,
 ): Promise<IsthmusError> {
   const unit = unitOf(role);
-  const last = await systemd.lastError(unit, sinceMs);
-  if (last === undefined) return new IsthmusError('SERVICE_START_FAILED', `${unit} does not stay up`, { cause });
-  const code = last.code === 'SERVICE_START_FAILED' ? '' : ` (${last.code})`;
-  const message = `${unit} does not stay up: ${last.message}${code}`;
-  return new IsthmusError('SERVICE_START_FAILED', message, { remedy: last.remedy, cause });
+  const last = await systemd.lastError(unit, { sinceMs });
+  const code = last === undefined || last.code === 'SERVICE_START_FAILED' ? '' : ` (${last.code})`;
+  const why = last === undefined ? '' : `: ${last.message}${code}`;
+  const remedy = last?.remedy ?? seeJournal(unit);
+  return new IsthmusError('SERVICE_START_FAILED', `${unit} does not stay up${why}`, { remedy, cause });
+}
+
+function seeJournal(unit: string): string {
+  return `See what its journal says: \`journalctl -u ${unit}\`.`;
 }
 
 async function notConnected(host: ServiceHost, service: Service): Promise<IsthmusError> {

@@ -41,9 +41,9 @@ export interface Reason {
 /** Undefined where nothing says why. */
 export async function reasonOf(
   { systemd }: ServiceHost,
-  { unit, hasEnded, status }: Service,
+  { unit, hasEnded, invocation, status }: Service,
 ): Promise<Reason | undefined> {
-  if (hasEnded) return systemd.lastError(unit);
+  if (hasEnded) return invocation === undefined ? undefined : systemd.lastError(unit, { invocation });
   return status?.code === undefined ? undefined : { code: status.code, message: status.detail ?? '' };
 }
 

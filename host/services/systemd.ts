@@ -14,7 +14,12 @@ export interface UnitState {
   readonly crashes: number;
   /** Its process has ended, and will be started again or not. */
   readonly hasEnded: boolean;
+  /** Which start of it this is, or was: its mark in the journal. */
+  readonly invocation: string | undefined;
 }
+
+/** Of which a journal is asked: one start of a unit, or all since a moment, in milliseconds since 1970. */
+type Asked = { readonly invocation: string } | { readonly sinceMs: number };
 
 /** The last error that a component wrote to the journal before it ended. */
 export interface LastError {
@@ -23,12 +28,14 @@ export interface LastError {
   readonly remedy: string | undefined;
 }
 
-const PROPERTIES = ['ActiveState', 'SubState', 'MainPID', 'NRestarts'];
+const PROPERTIES = ['ActiveState', 'SubState', 'MainPID', 'NRestarts', 'InvocationID'];
 const LAST_LINES = 200;
 const JOURNAL_ATTEMPTS = 5;
 const JOURNAL_PAUSE_MS = 200;
-/** As `isthmus` reports an error, and what follows it. */
-const ERROR_LINE = /^isthmus: (.*) \(([A-Z][A-Z0-9_]+)(?: at .*)?\)$/;
+/** As `isthmus` reports an error, which may have several lines, and what follows it. */
+const ERROR_BEGIN = /^isthmus: /;
+const ERROR_GOES_ON = /^ {9}/;
+const ERROR = /^isthmus: (.*) \(([A-Z][A-Z0-9_]+)(?: at .*)?\)$/;
 const REMEDY_LINE = /^ {2}what to do: (.*)$/;
 /** As systemd reports what keeps it from running a component at all. */
 const STEP_LINE = /: (Failed at step .*)$/;
@@ -80,33 +87,36 @@ export class Systemd {
     const values = new Map(shown.split('\n').map((line) => splitAt(line, '=')));
     const pid = Number(values.get('MainPID') ?? 0);
     const active = values.get('ActiveState') ?? 'inactive';
+    const invocation = values.get('InvocationID') ?? '';
     return {
       active,
       pid: pid === 0 ? undefined : pid,
       crashes: Number(values.get('NRestarts') ?? 0),
       hasEnded: active === 'failed' || values.get('SubState') === 'auto-restart',
+      invocation: invocation === '' ? undefined : invocation,
     };
   }
 
-  /** What the component of a unit said last before it ended, since `sinceMs`; undefined where the journal has nothing. */
-  async lastError(unit: string, sinceMs = 0): Promise<LastError | undefined> {
+  /** What the component of a unit said last before it ended; undefined where the journal has nothing of that. */
+  async lastError(unit: string, asked: Asked): Promise<LastError | undefined> {
     for (let attempt = 1; ; attempt += 1) {
-      const found = await this.#lastError(unit, sinceMs);
+      const found = await this.#lastError(unit, asked);
       if (found !== undefined || attempt === JOURNAL_ATTEMPTS) return found;
       // What a process wrote may reach the journal after its end.
       await pause(JOURNAL_PAUSE_MS);
     }
   }
 
-  async #lastError(unit: string, sinceMs: number): Promise<LastError | undefined> {
-    const since = `--since=@${Math.floor(sinceMs / 1000)}`;
-    const words = ['--no-pager', '--output=cat', `--lines=${LAST_LINES}`, since, `--unit=${unit}`];
+  async #lastError(unit: string, asked: Asked): Promise<LastError | undefined> {
+    const which =
+      'invocation' in asked
+        ? // Of the component, or of systemd about it.
+          [`_SYSTEMD_INVOCATION_ID=${asked.invocation}`, '+', `INVOCATION_ID=${asked.invocation}`]
+        : [`--since=@${(asked.sinceMs / 1000).toFixed(3)}`, `--unit=${unit}`];
+    const words = ['--no-pager', '--output=cat', `--lines=${LAST_LINES}`, ...which];
     const lines = (await this.#run('journalctl', ...words).catch(() => '')).split('\n');
-    const at = lines.findLastIndex((line) => ERROR_LINE.test(line));
-    const [, message, code] = ERROR_LINE.exec(lines[at] ?? '') ?? [];
-    if (message === undefined || code === undefined || !isErrorCode(code)) return failedStep(lines);
-    const remedy = lines.slice(at + 1).map((line) => REMEDY_LINE.exec(line)?.[1]);
-    return { code, message, remedy: remedy.find((each) => each !== undefined) };
+    const errors = lines.flatMap((line, at) => (ERROR_BEGIN.test(line) ? [errorAt(lines, at)] : []));
+    return errors.findLast((error) => error !== undefined) ?? failedStep(lines);
   }
 }
 
@@ -120,6 +130,17 @@ export function whatItSaid(thrown: unknown): string {
 export function systemdOf({ root }: HostLayout): Systemd | undefined {
   const systemd = new Systemd();
   return root === '/' && systemd.isRunning() ? systemd : undefined;
+}
+
+/** The error that begins in a line: each line of its message but the first is indented. */
+function errorAt(lines: readonly string[], begin: number): LastError | undefined {
+  const rest = lines.slice(begin + 1);
+  const end = rest.findIndex((line) => !ERROR_GOES_ON.test(line));
+  const others = rest.slice(0, end < 0 ? rest.length : end).map((line) => line.trim());
+  const [, message, code] = ERROR.exec([lines[begin], ...others].join('; ')) ?? [];
+  if (message === undefined || code === undefined || !isErrorCode(code)) return undefined;
+  const remedies = rest.map((line) => REMEDY_LINE.exec(line)?.[1]);
+  return { code, message, remedy: remedies.find((each) => each !== undefined) };
 }
 
 function failedStep(lines: readonly string[]): LastError | undefined {

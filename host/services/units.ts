@@ -33,6 +33,11 @@ export function linkUnit(layout: HostLayout, unit: string): boolean {
   return changed.includes(true);
 }
 
+/** FILE_UNUSABLE when another unit of that name is there. */
+export function requireUnitFree(layout: HostLayout, unit: string): void {
+  for (const name of namesOf(unit)) requireOurs(join(layout.units, name), fileOf(layout, unit));
+}
+
 /** Takes a unit away again; answers whether it was there. */
 export function unlinkUnit(layout: HostLayout, unit: string): boolean {
   const removed = namesOf(unit).map((name) => unlink(join(layout.units, name), fileOf(layout, unit)));
@@ -61,11 +66,7 @@ function fileOf({ root, current, knownGood }: HostLayout, name: string): string 
 
 function linkTo(link: string, file: string): boolean {
   if (targetOf(link) === file) return false;
-  if (lstatSync(link, { throwIfNoEntry: false }) !== undefined && !isLinkTo(link, file)) {
-    throw new IsthmusError('FILE_UNUSABLE', `${link} is there already, and is no unit that this command has made`, {
-      remedy: 'Move it away, if the service that it describes is to be replaced.',
-    });
-  }
+  requireOurs(link, file);
   const folder = dirname(link);
   mkdirSync(folder, { recursive: true, mode: 0o755 });
   const temporary = `${link}.new`;
@@ -74,6 +75,13 @@ function linkTo(link: string, file: string): boolean {
   renameSync(temporary, link);
   syncFolder(folder);
   return true;
+}
+
+function requireOurs(link: string, file: string): void {
+  if (lstatSync(link, { throwIfNoEntry: false }) === undefined || isLinkTo(link, file)) return;
+  throw new IsthmusError('FILE_UNUSABLE', `${link} is there already, and is no unit that this command has made`, {
+    remedy: 'Move it away, if the service that it describes is to be replaced.',
+  });
 }
 
 function unlink(link: string, file: string): boolean {

@@ -42,6 +42,6 @@ function systemdServices(layout: HostLayout, systemd: Systemd): HostServices {
       const { pid, crashes, active } = await systemd.state(unitOf(role));
       return { pid, crashes, hasFailed: active === 'failed', status: readStatus(layout.dataDir(role)) };
     },
-    lastError: (role) => systemd.lastError(unitOf(role), startedAtMs.get(role) ?? begunAtMs),
+    lastError: (role) => systemd.lastError(unitOf(role), { sinceMs: startedAtMs.get(role) ?? begunAtMs }),
   };
 }

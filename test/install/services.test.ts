@@ -35,6 +35,23 @@ printf 'correct horse battery staple\\n' >pass`);
     await machine.run(asTyped(`isthmus join … ${more}`, printed));
   };
 
+  /** Joins that this machine cannot carry out do not use the token; answers what has printed it. */
+  const cannotBeService = async (): Promise<string> => {
+    const words = '--parent relay-1 --environment prod --target-role web';
+    const printed = await machine.run(`isthmus token create --role tentacle --site eu --name tentacle-1 ${words}`);
+    const unknown = await machine.attempt(asTyped('isthmus join … --script-user deploy', printed));
+    expect(unknown).toMatchObject({
+      exitCode: 2,
+      stderr: expect.stringMatching(/no user "deploy".*SCRIPT_USER_UNKNOWN/) as unknown,
+    });
+    const folder = '/var/lib/isthmus/tentacle';
+    await machine.run(`install -d -m 700 ${folder}\necho 'scriptUsr: x' >${folder}/config.yaml`);
+    const wrong = await machine.attempt(asTyped('isthmus join …', printed));
+    expect(wrong).toMatchObject({ exitCode: 9, stderr: expect.stringContaining('"scriptUsr" is not') as unknown });
+    await machine.run(`rm -r ${folder}`);
+    return printed;
+  };
+
   const pidOf = async (role: string): Promise<string> =>
     (await machine.run(`systemctl show --property=MainPID --value isthmus-${role}`)).trim();
 
@@ -53,7 +70,13 @@ printf 'correct horse battery staple\\n' >pass`);
     await joinAs('relay', '--address isthmus.example:8445');
     await machine.run('mkdir /data; ln -s /data/mirror /var/lib/isthmus/mirror; mkdir /data/mirror');
     await joinAs('mirror', '--parent relay-1');
-    await joinAs('tentacle', '--parent relay-1 --environment prod --target-role web');
+    const printed = await cannotBeService();
+    const joining = asTyped('isthmus join … --script-user deploy', printed);
+    await machine.run(`useradd --system deploy\n${joining}`);
+    expect(await machine.run('cat /var/lib/isthmus/tentacle/config.yaml')).toContain('scriptUser: deploy');
+    const { stderr } = await machine.attempt(joining);
+    expect(stderr).toContain('`isthmus service install --role tentacle --script-user deploy` runs it as a service');
+    await machine.run('isthmus service install --role tentacle --script-user isthmus-scripts');
     const pids = await Promise.all(roles.map(pidOf));
     for (const role of roles) {
       expect(await machine.run(`isthmus service install --role ${role}`)).toContain(`isthmus-${role}.service runs`);
@@ -175,15 +198,19 @@ systemctl daemon-reload`);
     await machine.run(
       'cp -p /var/lib/isthmus/relay/config.yaml good.yaml; echo "listne: 1" >>/var/lib/isthmus/relay/config.yaml',
     );
-    await machine.run('systemctl restart isthmus-relay');
-    await waitFor(async () =>
-      /"listne".*CONFIG_INVALID/.test((await machine.attempt('isthmus service status --role relay')).stdout),
-    );
+    await machine.run(`chmod 777 /var/lib/isthmus/relay
+systemctl restart isthmus-relay`);
+    const statusOfRelay = async () => (await machine.attempt('isthmus service status --role relay')).stdout;
+    await waitFor(async () => (await statusOfRelay()).includes('PERMISSIONS_UNSAFE'));
+    await machine.run(`chmod 700 /var/lib/isthmus/relay
+sed -i 's/^parents:/parent:/' /var/lib/isthmus/relay/config.yaml
+systemctl restart isthmus-relay`);
+    await waitFor(async () => /"parent" is not a setting.*; .*"listne".*CONFIG_INVALID/.test(await statusOfRelay()));
     await machine.run('isthmus service uninstall --role relay');
     const { exitCode, stderr } = await machine.attempt('isthmus service install --role relay');
     expect(exitCode).toBe(1);
     expect(stderr).toMatch(
-      /"listne" is not a setting; did you mean "listen"\? \(CONFIG_INVALID\) \(SERVICE_START_FAILED\)/,
+      /"parent" is not a setting.*; .*"listne" is not a setting; did you mean "listen"\? \(CONFIG_INVALID\) \(SERVICE_START_FAILED\)/,
     );
     expect(stderr).toContain('what to do: Correct the setting');
     expect(await machine.attempt('systemctl is-enabled isthmus-relay')).not.toMatchObject({ exitCode: 0 });
