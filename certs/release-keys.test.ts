@@ -104,6 +104,9 @@ describe('trusted keys', () => {
       await writeFile(path, content);
       await expect(readReleaseKey(path)).rejects.toThrow(code('CONFIG_INVALID'));
     }
+    for (const path of [folder, '/dev/zero']) {
+      await expect(readReleaseKey(path)).rejects.toThrow(code('CONFIG_INVALID'));
+    }
   });
 });
 

@@ -1,7 +1,7 @@
 // Trust in the software itself: a list of digests (SHA256SUMS), signed with the Ed25519 key of whoever built it. Plain
 // files and a raw signature, so that sha256sum and `openssl pkeyutl -verify -rawin` check them, too.
 import { createHash, createPublicKey, sign, verify, type KeyObject } from 'node:crypto';
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { IsthmusError } from '../contract/errors.ts';
 import { checkDataDir } from '../lib/files/private.ts';
@@ -25,6 +25,10 @@ export const SUMS_FILE = 'SHA256SUMS';
 const SIGNATURE_FILE = `${SUMS_FILE}.sig`;
 
 const KEY_ENDING = '.pub';
+/** A key has about a hundred bytes, and may have comments around it. */
+const MOST_KEY_BYTES = 16_384;
+const TAKE_THE_KEY =
+  'Take the public key of whoever builds the software, isthmus-release.pub: it lies beside the tarball.';
 
 const TARBALL = /^isthmus-(\d{1,9}\.\d{1,9}\.\d{1,9}(?:-[0-9A-Za-z.-]{1,64})?)-linux-(x64|arm64)\.tar\.gz$/;
 /** A line of a list of digests. */
@@ -119,19 +123,31 @@ export async function readTrustedKeys(folder: string): Promise<KeyObject[]> {
   );
 }
 
-/** The public key in a file (PEM, SPKI). CONFIG_INVALID when it is no Ed25519 key. */
+/** The public key in a file (PEM, SPKI). CONFIG_INVALID when it is no Ed25519 key, or no file. */
 export async function readReleaseKey(path: string): Promise<KeyObject> {
+  const found = await stat(path);
+  if (!found.isFile() || found.size > MOST_KEY_BYTES) throw notAKey(`${path} is not the file of a key`);
   const pem = await readFile(path);
-  try {
-    // Of a private key this would make a public one, and nobody would notice that it lies around.
-    if (!pem.includes('PRIVATE KEY')) {
-      const key = createPublicKey(pem);
-      if (key.asymmetricKeyType === 'ed25519') return key;
-    }
-  } catch (cause) {
-    throw new IsthmusError('CONFIG_INVALID', `${path} is not a public key`, { cause });
+  // Of a private key this would make a public one, and nobody would notice that it lies around.
+  if (pem.includes('PRIVATE KEY')) {
+    const remedy = `Take it off this machine: whoever has it can make software that the mesh installs. ${TAKE_THE_KEY}`;
+    throw new IsthmusError('CONFIG_INVALID', `${path} is a private key, which must not be here`, { remedy });
   }
-  throw new IsthmusError('CONFIG_INVALID', `${path} is not a public Ed25519 key`);
+  const key = publicKeyOf(path, pem);
+  if (key.asymmetricKeyType !== 'ed25519') throw notAKey(`${path} is not a public Ed25519 key`);
+  return key;
+}
+
+function publicKeyOf(path: string, pem: Buffer): KeyObject {
+  try {
+    return createPublicKey(pem);
+  } catch (cause) {
+    throw notAKey(`${path} is not a public key`, cause);
+  }
+}
+
+function notAKey(message: string, cause?: unknown): IsthmusError {
+  return new IsthmusError('CONFIG_INVALID', message, { remedy: TAKE_THE_KEY, cause });
 }
 
 /** The SHA-256 of a public key in its DER form (SPKI), as lower-case hex. */

@@ -1,6 +1,6 @@
 // Exit codes, for scripts that call isthmus. `isthmus help exit-codes` prints this table and docs/operations.md repeats
 // it; a test compares the two.
-import type { ErrorCode } from '../contract/errors.ts';
+import { ERROR_CATALOGUE, type ErrorCode } from '../contract/errors.ts';
 
 export const EXIT_CODES = {
   ok: { code: 0, meaning: 'Done; a task that was followed has succeeded.' },
@@ -108,6 +108,12 @@ const BY_STATUS: Readonly<Record<number, ExitName>> = {
   503: 'unreachable',
   504: 'unreachable',
 };
+
+/** The exit code for an error of this machine, and of no server. */
+export function localExitCodeOf(code: ErrorCode): number {
+  if (code === 'DISK_FULL') return EXIT_CODES.config.code;
+  return exitCodeOf(code, ERROR_CATALOGUE[code].http);
+}
 
 /** The exit code for an error: by its own code where that says most, else by its HTTP status. */
 export function exitCodeOf(code: ErrorCode | undefined, httpStatus: number): number {

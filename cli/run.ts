@@ -1,9 +1,9 @@
 // One run of the command line, from arguments to exit code.
 import { CommanderError, type Command } from 'commander';
-import { ERROR_CATALOGUE, IsthmusError, isErrorCode, type ErrorCode } from '../contract/errors.ts';
+import { IsthmusError, isErrorCode, type ErrorCode } from '../contract/errors.ts';
 import type { Cli } from './cli.ts';
 import { ServerError } from './client/server-error.ts';
-import { exitCodeOf, EXIT_CODES } from './exit-codes.ts';
+import { exitCodeOf, EXIT_CODES, localExitCodeOf } from './exit-codes.ts';
 import { addCommands, createProgram, rejectVersionOfCommand } from './program.ts';
 import { commandLine, wordOf } from './render/command-words.ts';
 import { escapeText } from './render/escape.ts';
@@ -84,7 +84,7 @@ function reportThrown(thrown: unknown, terminal: Terminal, command?: Command): n
   if (error.code === 'INTERNAL' && error.cause instanceof Error && !(error instanceof ServerError)) {
     warn(terminal, escapeText(error.cause.stack ?? '').replaceAll('\\x0a', '\n'));
   }
-  if (!(error instanceof ServerError)) return exitCodeOf(error.code, ERROR_CATALOGUE[error.code].http);
+  if (!(error instanceof ServerError)) return localExitCodeOf(error.code);
   // A newer server may send an unknown code; its HTTP status still gives the kind.
   return exitCodeOf(isErrorCode(error.serverCode) ? error.serverCode : undefined, error.status);
 }

@@ -4,6 +4,7 @@ import { pause } from '../../lib/async/waiting.ts';
 import { lockDataDir } from '../../lib/files/data-lock.ts';
 import type { HostLayout } from '../layout.ts';
 import { freeReserve } from './reserve.ts';
+import { asNoRoom } from './room.ts';
 
 const RETRY_MS = 1_000;
 
@@ -43,7 +44,7 @@ function tryLock(layout: HostLayout): ReturnType<typeof lockDataDir> | IsthmusEr
       return lock();
     }
   } catch (cause) {
-    if (!(cause instanceof IsthmusError) || cause.code !== 'DATA_DIR_LOCKED') throw cause;
+    if (!(cause instanceof IsthmusError) || cause.code !== 'DATA_DIR_LOCKED') throw asNoRoom(layout, cause);
     return new IsthmusError('UPGRADE_BUSY', `the version of this host is being changed: ${cause.message}`, {
       cause,
     });

@@ -2,8 +2,8 @@
 // still be able to go back.
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { translateDiskFull } from '../../lib/files/disk-space.ts';
 import type { HostLayout } from '../layout.ts';
+import { asNoRoom } from './room.ts';
 
 const BYTES = 256 * 1024;
 
@@ -13,7 +13,7 @@ export function keepReserve(layout: HostLayout): void {
     // Half of it is of use, too: it need not come at once, and leaves nothing else when it is cut off.
     writeFileSync(pathOf(layout), Buffer.alloc(BYTES, 'x'), { mode: 0o600, flush: true });
   } catch (thrown) {
-    throw translateDiskFull(thrown, layout.versions);
+    throw asNoRoom(layout, thrown);
   }
 }
 

@@ -1,23 +1,21 @@
 // Brings a version into its folder: copied or unpacked beside it, verified, flushed, and then there at once, by one
 // rename. A version folder never changes afterwards.
-import { createReadStream, existsSync } from 'node:fs';
+import { createReadStream, existsSync, type Stats } from 'node:fs';
 import { mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { SUMS_FILE } from '../../certs/release-keys.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import { unpackArchive } from '../../lib/archives/archive.ts';
 import { FolderWriter } from '../../lib/archives/folder-writer.ts';
-import { translateDiskFull } from '../../lib/files/disk-space.ts';
 import { syncFolder } from '../../lib/files/durable.ts';
 import type { HostLayout } from '../layout.ts';
+import { asNoRoom, requireRoom, SPARE_BYTES } from './room.ts';
 import { checkArchitecture, listedFiles, readSoftware, verifyFiles, type Software } from './software.ts';
 
 /** What is not complete: removed by whoever comes next. */
 const INCOMPLETE = /^\.(?:incoming|removed|current|previous|known-good|upgrade\.json)[-.]/;
-/** Left free, so that the change itself, and what else is on the disk, can go on. */
-const RESERVE_BYTES = 32 * 1024 ** 2;
 /** A tarball unpacks to less: it has one Node.js and the code. */
-const UNPACKED_LIMITS = { maxEntries: 20_000, maxBytes: 1024 ** 3, reserveBytes: RESERVE_BYTES };
+const UNPACKED_LIMITS = { maxEntries: 20_000, maxBytes: 1024 ** 3, reserveBytes: SPARE_BYTES };
 
 /** Throws unless a version may be one of this host. */
 type Admit = (software: Software) => void;
@@ -37,6 +35,7 @@ export function softwareOf(layout: HostLayout, version: string): Promise<Softwar
  * SOFTWARE_ARCHITECTURE, SOFTWARE_EXISTS when the folder has other content, DISK_FULL; then nothing is left of it.
  */
 export async function stageTree(layout: HostLayout, tree: string, admit: Admit): Promise<void> {
+  requireRoom(layout, await sizeOf(tree));
   await stage(layout, (incoming) => copyTree(tree, incoming), admit);
 }
 
@@ -98,15 +97,28 @@ async function stage(layout: HostLayout, fill: (incoming: string) => Promise<str
       syncFolder(layout.versions);
     }
   } catch (thrown) {
-    throw translateDiskFull(thrown, `another version in ${layout.versions}`);
+    throw asNoRoom(layout, thrown);
   } finally {
     await rm(incoming, { recursive: true, force: true });
   }
 }
 
+/** The bytes that its files have. */
+async function sizeOf(tree: string): Promise<number> {
+  const names = [...(await listedFiles(tree)).keys()];
+  const sizes = await Promise.all(names.map(async (name) => (await statOf(join(tree, name))).size));
+  return sizes.reduce((sum, size) => sum + size, 0);
+}
+
+async function statOf(path: string): Promise<Stats> {
+  return stat(path).catch((cause: unknown) => {
+    throw new IsthmusError('SOFTWARE_DAMAGED', `${path} is missing`, { cause });
+  });
+}
+
 async function copyTree(tree: string, incoming: string): Promise<string> {
   await mkdir(incoming, { mode: 0o700 });
-  const writer = new FolderWriter(incoming, RESERVE_BYTES, undefined);
+  const writer = new FolderWriter(incoming, SPARE_BYTES, undefined);
   const folders = new Set(['.']);
   const makeFolder = async (path: string): Promise<void> => {
     if (folders.has(path)) return;
@@ -125,9 +137,7 @@ async function copyTree(tree: string, incoming: string): Promise<string> {
 
 async function copyFile(writer: FolderWriter, tree: string, name: string): Promise<void> {
   const path = join(tree, name);
-  const found = await stat(path).catch((cause: unknown) => {
-    throw new IsthmusError('SOFTWARE_DAMAGED', `${path} is missing`, { cause });
-  });
+  const found = await statOf(path);
   const mode = (found.mode & 0o100) === 0 ? 0o644 : 0o755;
   try {
     await writer.beginFile(name, { mode, modifiedAt: found.mtime });

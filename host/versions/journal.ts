@@ -6,11 +6,12 @@ import { Value } from 'typebox/value';
 import { IsthmusError } from '../../contract/errors.ts';
 import { JOIN_ROLES, type JoinRole } from '../../contract/join-tokens.ts';
 import { NODE_ROLES } from '../../contract/nodes.ts';
-import { errnoOf, isDiskFull, translateDiskFull } from '../../lib/files/disk-space.ts';
+import { errnoOf, isDiskFull } from '../../lib/files/disk-space.ts';
 import { writeDurably } from '../../lib/files/durable.ts';
 import type { HostLayout } from '../layout.ts';
 import { DatabaseCopies } from '../disk/database.ts';
 import { freeReserve } from '../disk/reserve.ts';
+import { asNoRoom } from '../disk/room.ts';
 
 /** A service that runs when the change begins, and whether it was connected: afterwards it must not be worse. */
 export type ServiceBefore = Static<typeof ServiceBefore>;
@@ -135,7 +136,7 @@ export function writeJournal<Phase extends Change>(layout: HostLayout, change: P
     try {
       write();
     } catch (again) {
-      throw translateDiskFull(again, layout.journal);
+      throw asNoRoom(layout, again);
     }
   }
   return change;

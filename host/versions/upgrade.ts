@@ -8,7 +8,6 @@ import { pipeline } from 'node:stream/promises';
 import { parseTarballName, readTrustedKeys, signedDigest } from '../../certs/release-keys.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import { JOIN_ROLES } from '../../contract/join-tokens.ts';
-import { translateDiskFull } from '../../lib/files/disk-space.ts';
 import { compareVersions } from '../../lib/package-versions.ts';
 import type { HostLayout } from '../layout.ts';
 import { openTarball, readOrders, type UpgradeOrder } from '../orders.ts';
@@ -16,6 +15,7 @@ import { begin, checkSchema, rejectPackaged, switching } from './begin.ts';
 import { dropOrder, fail, resume, run, type Ended, type Host } from './change.ts';
 import { linkedVersion } from '../disk/links.ts';
 import { withVersionsLocked } from '../disk/lock.ts';
+import { asNoRoom } from '../disk/room.ts';
 import { stageTarball } from '../disk/staging.ts';
 
 /** Whoever orders may not fill the disk: a tarball has about 60 MB. */
@@ -115,7 +115,7 @@ async function copyTarball(
   try {
     await pipeline(from, meter, createWriteStream(copy, { flags: 'wx', mode: 0o600 }));
   } catch (thrown) {
-    throw translateDiskFull(thrown, order.tarball);
+    throw asNoRoom(layout, thrown);
   }
   if (hash.digest('hex') === sha256) return;
   throw new IsthmusError('SOFTWARE_DAMAGED', `${order.tarball} is not as the signed list says`);

@@ -29,9 +29,17 @@ describe.skipIf(lacks('linux', 'root'))('a full disk', () => {
   /** More than what is left free after it. */
   const large = (): Record<string, string> => ({ 'app/large': randomBytes(12 * MIB).toString('hex') });
 
-  test('in the middle of a copy', async () => {
+  test('that a version does not fit on', async () => {
     const tree = host.tree('1.1.0', { files: large() });
-    await expect(install(host, tree)).rejects.toMatchObject({ code: 'DISK_FULL' });
+    await expect(install(host, tree)).rejects.toMatchObject({
+      code: 'DISK_FULL',
+      message: expect.stringMatching(
+        new RegExp(
+          `^no room in ${host.layout.versions} for another version: 57 MiB are needed, and \\d+ MiB are free$`,
+        ),
+      ) as unknown,
+      remedy: expect.stringContaining(host.layout.versions) as unknown,
+    });
     expect(readJournal(host.layout)).toMatchObject({ phase: 'failed', code: 'DISK_FULL' });
     await expectUnchanged();
   });
@@ -46,7 +54,10 @@ describe.skipIf(lacks('linux', 'root'))('a full disk', () => {
   test('before it has begun', async () => {
     const filler = join(host.layout.root, 'filler');
     expect(() => writeFileSync(filler, randomBytes(64 * MIB))).toThrow('ENOSPC');
-    await expect(install(host, host.tree('1.1.0'))).rejects.toMatchObject({ code: 'DISK_FULL' });
+    await expect(install(host, host.tree('1.1.0'))).rejects.toMatchObject({
+      code: 'DISK_FULL',
+      message: `no room in ${host.layout.versions} for another version: 0 MiB are free`,
+    });
     rmSync(filler);
     await expectUnchanged();
   });

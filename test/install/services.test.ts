@@ -195,15 +195,14 @@ systemctl daemon-reload`);
   });
 
   test('a fault in the settings is said, with what to do; a service that is new is taken away again', async () => {
-    await machine.run(
-      'cp -p /var/lib/isthmus/relay/config.yaml good.yaml; echo "listne: 1" >>/var/lib/isthmus/relay/config.yaml',
-    );
-    await machine.run(`chmod 777 /var/lib/isthmus/relay
+    await machine.run(`cp -p /var/lib/isthmus/relay/config.yaml good.yaml
+chmod 777 /var/lib/isthmus/relay
 systemctl restart isthmus-relay`);
     const statusOfRelay = async () => (await machine.attempt('isthmus service status --role relay')).stdout;
     await waitFor(async () => (await statusOfRelay()).includes('PERMISSIONS_UNSAFE'));
     await machine.run(`chmod 700 /var/lib/isthmus/relay
 sed -i 's/^parents:/parent:/' /var/lib/isthmus/relay/config.yaml
+echo 'listne: 1' >>/var/lib/isthmus/relay/config.yaml
 systemctl restart isthmus-relay`);
     await waitFor(async () => /"parent" is not a setting.*; .*"listne".*CONFIG_INVALID/.test(await statusOfRelay()));
     await machine.run('isthmus service uninstall --role relay');
