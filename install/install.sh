@@ -10,7 +10,8 @@ usage: install.sh [--trust FILE] [--root DIR]       installs this version and ma
        install.sh --uninstall [--delete-data] [--yes] [--root DIR]
 
   --trust FILE    trusts the builder's public key (isthmus-release.pub): this host takes
-                  upgrades through the mesh that are signed with it
+                  upgrades through the mesh that are signed with it, and none without;
+                  `isthmus host trust FILE` does it later
   --delete-data   also deletes the data of all services, the trusted keys and the accounts
   --yes           does not ask
   --root DIR      works on the file system below DIR, for images
@@ -31,7 +32,7 @@ while [ $# -gt 0 ]; do
     --delete-data) data=$1 ;;
     --yes) yes=$1 ;;
     --trust | --root)
-      [ $# -gt 1 ] || { usage >&2; exit 2; }
+      [ -n "${2:-}" ] || { usage >&2; exit 2; }
       if [ "$1" = --root ]; then root=$2; else trust=$2; fi
       shift
       ;;
@@ -44,7 +45,7 @@ if [ "$action" != uninstall ] && [ -n "$data$yes" ]; then usage >&2; exit 2; fi
 if [ "$action" != install ] && [ -n "$trust" ]; then usage >&2; exit 2; fi
 
 [ "$(uname -s)" = Linux ] || fail "Isthmus runs on Linux, and this is $(uname -s)" 'Install it on a Linux machine.'
-if [ "$root" = / ] && [ "$(id -u)" != 0 ]; then fail 'only root may install Isthmus' 'Run it as root, or by sudo.'; fi
+if [ "$root" = / ] && [ "$(id -u)" != 0 ]; then fail 'only root may change what is installed' 'Run it as root, or by sudo.'; fi
 
 machine=$(uname -m)
 case $machine in

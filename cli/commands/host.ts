@@ -1,16 +1,22 @@
 // `isthmus host …`: the versions of the software on this host. install.sh and the upgrader's unit run most of it.
+import { existsSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import type { Command } from 'commander';
+import { identityFolder } from '../../certs/identity.ts';
 import { IsthmusError, isErrorCode } from '../../contract/errors.ts';
+import { NODE_ROLES } from '../../contract/nodes.ts';
 import { requireRoot } from '../../host/services/requirements.ts';
-import { hostLayout, type HostLayout } from '../../host/layout.ts';
+import { installedRoles } from '../../host/services/units.ts';
+import { hostLayout, isPackaged, type HostLayout } from '../../host/layout.ts';
 import type { Host } from '../../host/versions/change.ts';
 import type { Installed } from '../../host/versions/install.ts';
 import type { Change } from '../../host/versions/journal.ts';
 import type { HostVersions } from '../../host/versions/show.ts';
 import { examples, type Cli } from '../cli.ts';
+import { escapeText } from '../render/escape.ts';
 import { renderRecord } from '../render/table.ts';
 import { moment } from '../render/units.ts';
+import { progressLines } from '../render/version-change.ts';
 import { confirm, warn } from '../terminal.ts';
 import { duration } from '../values.ts';
 
@@ -41,6 +47,20 @@ export function addHostCommands(program: Command, cli: Cli): void {
     },
   );
 
+  const trust = group
+    .command('trust <file>')
+    .description("trust the builder's public key: this host takes upgrades through the mesh that are signed with it")
+    .option(...ROOT);
+  examples(trust, 'isthmus host trust isthmus-release.pub').action(async (file: string, options: RootOption) => {
+    const layout = ownedLayout(options);
+    await (
+      await trusting(cli, layout, resolve(file))
+    )();
+    const { showHost } = await import('../../host/versions/show.ts');
+    const { trustedKeys } = await showHost(layout);
+    cli.show({ trustedKeys }, () => renderRecord({ 'trusted keys': trustedKeys }));
+  });
+
   const goBack = group
     .command('go-back')
     .description('make the version before the current one')
@@ -67,7 +87,7 @@ export function addHostCommands(program: Command, cli: Cli): void {
       await run(layout, { deletesData });
       cli.show({ deletedData: deletesData }, () =>
         deletesData
-          ? 'Isthmus is uninstalled, and its data deleted'
+          ? ['Isthmus is uninstalled, and its data deleted', ...CONTEXTS_STAY].join('\n')
           : `Isthmus is uninstalled; its data are in ${data}`,
       );
     },
@@ -79,9 +99,13 @@ export function addHostCommands(program: Command, cli: Cli): void {
     .option(...ROOT);
   examples(upgrade, 'isthmus host upgrade').action(async (options: RootOption) => {
     const { upgrade: run } = await import('../../host/versions/upgrade.ts');
-    await run(await hostOf(cli, ownedLayout(options), 'leave'), (ended) =>
-      warn(cli.terminal, `isthmus: ${ended.to}: ${ended.phase}${whyOf(ended)}`),
-    );
+    const host = await hostOf(cli, ownedLayout(options), 'leave');
+    const done = run(host, (ended) => warn(cli.terminal, `isthmus: ${ended.to}: ${ended.phase}${whyOf(ended)}`));
+    await done.catch((thrown: unknown) => {
+      // Nothing but an operator mends that: its unit is not to try again until there is another order.
+      if (IsthmusError.from(thrown).code !== 'UPGRADE_JOURNAL_UNREADABLE') throw thrown;
+      host.onProblem(IsthmusError.from(thrown));
+    });
   });
 
   const show = group
@@ -126,7 +150,31 @@ async function changeVersion(cli: Cli, layout: HostLayout, change: (host: Host) 
     throw new IsthmusError(isErrorCode(ended.code) ? ended.code : 'UPGRADE_START_FAILED', ended.message);
   }
   const hasServices = (await host.services.active()).length > 0;
-  cli.show(ended, () => [whatHappened(ended), ...(hasServices ? [] : NEXT)].join('\n'));
+  const trusted = await trustLines(layout);
+  cli.show(ended, () => [whatHappened(ended), ...trusted, ...nextLines(layout, hasServices)].join('\n'));
+}
+
+/** What a host that trusts nobody cannot do. Keys that cannot be read are told of by whoever needs them. */
+async function trustLines(layout: HostLayout): Promise<readonly string[]> {
+  if (isPackaged(layout)) return [];
+  const { readTrustedKeys } = await import('../../certs/release-keys.ts');
+  const keys = await readTrustedKeys(layout.releaseKeys).catch(() => undefined);
+  return keys?.length === 0 ? NOTHING_TRUSTED : [];
+}
+
+/** Data that an earlier installation has left need their services again; a new host has to join. */
+function nextLines(layout: HostLayout, hasServices: boolean): readonly string[] {
+  const installed = installedRoles(layout);
+  const left = NODE_ROLES.filter(
+    (role) => !installed.includes(role) && existsSync(identityFolder(layout.dataDir(role))),
+  );
+  if (left.length > 0) {
+    return [
+      '',
+      ...left.map((role) => `next, for the ${role} whose data are here:  isthmus service install --role ${role}`),
+    ];
+  }
+  return hasServices || installed.length > 0 ? [] : NEXT;
 }
 
 async function hostOf({ terminal }: Cli, layout: HostLayout, whenStopped: Host['whenStopped']): Promise<Host> {
@@ -136,7 +184,10 @@ async function hostOf({ terminal }: Cli, layout: HostLayout, whenStopped: Host['
   ]);
   return {
     ...{ layout, services: hostServices(layout), times: WATCH_TIMES, signal: terminal.signal, whenStopped },
-    onProblem: ({ message, code }) => warn(terminal, `isthmus: ${message} (${code})`),
+    onProblem: ({ message, code }) => warn(terminal, escapeText(`isthmus: ${message} (${code})`)),
+    onProgress: (progress) => {
+      for (const line of progressLines(layout, progress)) warn(terminal, escapeText(line));
+    },
   };
 }
 
@@ -149,6 +200,17 @@ function whatHappened(ended: Exclude<Installed, { readonly phase: 'failed' | 'we
   const before = ended.from === null ? '' : `; before it was ${ended.from}`;
   return `isthmus ${ended.to} is the current version${before}`;
 }
+
+const NOTHING_TRUSTED = [
+  '',
+  'no release key is trusted here, so this host takes no upgrades through the mesh; to trust one:',
+  '    isthmus host trust isthmus-release.pub',
+];
+
+const CONTEXTS_STAY = [
+  'what stays: the contexts of the command line with their API keys (~/.config/isthmus of each user),',
+  'which are of no use when the mesh is gone',
+];
 
 const NEXT = [
   '',

@@ -24,7 +24,12 @@ export interface Host {
   readonly whenStopped: 'go-back' | 'leave';
   /** Told of what is wrong, and stops nothing. */
   readonly onProblem: (error: IsthmusError) => void;
+  /** Told of each step. */
+  readonly onProgress: (progress: Progress) => void;
 }
+
+/** The step that begins now, or what is still wrong with the services while it waits for them. */
+export type Progress = Change | Failure;
 
 /** How a change has ended. */
 export type Ended = ChangeIn<'confirmed' | 'went-back' | 'failed'>;
@@ -126,8 +131,9 @@ export function fail(host: Host, change: ChangeIn<'unpacking'>, { code, message 
 }
 
 /** Writes the phase that begins now. */
-export function record<Phase extends Change>({ layout }: Host, change: Phase): Phase {
+export function record<Phase extends Change>({ layout, onProgress }: Host, change: Phase): Phase {
   const written = writeJournal(layout, { ...change, at: Date.now() });
+  onProgress(written);
   if (hasEnded(change)) freeReserve(layout);
   return written;
 }
@@ -150,6 +156,7 @@ async function confirm(host: Host, change: ChangeIn<'awaiting-confirmation'>): P
     withinMs: change.confirmWithinS * 1000,
     times: host.times,
     isConfirmed: () => isConfirmed(host.layout, change),
+    onComplaint: host.onProgress,
     signal: host.signal,
   });
   if (failure?.code === 'CANCELLED' && host.whenStopped === 'leave')
@@ -191,6 +198,7 @@ async function goBack(host: Host, change: ChangeIn<'going-back'>): Promise<Chang
       withinMs: BACK_WITHIN_MS,
       times: host.times,
       isConfirmed: () => true,
+      onComplaint: host.onProgress,
       signal: new AbortController().signal,
     }));
   const now = failure === undefined ? `${subject.from} runs again` : `back at ${subject.from}, ${failure.message}`;

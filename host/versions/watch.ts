@@ -30,6 +30,8 @@ interface Watching {
   readonly times: WatchTimes;
   /** Whether whoever must confirm the version has done so. */
   readonly isConfirmed: () => boolean;
+  /** Told of what waiting may mend, once while it lasts. */
+  readonly onComplaint: (failure: Failure) => void;
   readonly signal: AbortSignal;
 }
 
@@ -44,14 +46,17 @@ interface Complaint extends Failure {
  * not within the time, at once where waiting does not help. CANCELLED once `signal` aborts.
  */
 export async function watch(host: HostServices, watching: Watching): Promise<Failure | undefined> {
-  const { services, version, withinMs, times, isConfirmed, signal } = watching;
+  const { services, version, withinMs, times, isConfirmed, onComplaint, signal } = watching;
   const begunMs = performance.now();
   let wellSinceMs: number | undefined;
+  let told: string | undefined;
   for (;;) {
     const nowMs = performance.now();
     const found = await Promise.all(services.map((service) => complaintAbout(host, service, version)));
     const complaint = found.find((each) => each?.isFinal === true) ?? found.find((each) => each !== undefined);
     if (complaint?.isFinal === true) return complaint;
+    if (complaint !== undefined && complaint.message !== told) onComplaint(complaint);
+    told = complaint?.message;
     wellSinceMs = complaint === undefined ? (wellSinceMs ?? nowMs) : undefined;
     const isSteady = services.length === 0 || (wellSinceMs !== undefined && nowMs - wellSinceMs >= times.steadyMs);
     if (isSteady && isConfirmed()) return undefined;

@@ -70,11 +70,25 @@ test('installs, says what is next, installs another version, and goes back', asy
   const first = await installSh(tree('1.0.0'));
   expect(first).toMatchObject({ exitCode: 0, stderr: '' });
   expect(first.stdout).toMatch(/^isthmus 1\.0\.0 is the current version\n/);
-  expect(first.stdout).toMatch(/isthmus init [^]*isthmus token create/);
+  expect(first.stdout).toMatch(/no release key is trusted here[^]*isthmus host trust [^]*init [^]*token create/);
   const second = await installSh(tree('1.1.0'));
   expect(second.stdout).toMatch(/^isthmus 1\.1\.0 is the current version; before it was 1\.0\.0\n/);
-  expect(await installSh(join(root, 'opt/isthmus/current'), '--go-back')).toMatchObject({ exitCode: 0 });
+  expect(second.stderr).toBe(`bringing 1.1.0 to ${root}/opt/isthmus\nswitching from 1.0.0 to 1.1.0\n`);
+  const back = await installSh(join(root, 'opt/isthmus/current'), '--go-back');
+  expect(back).toMatchObject({ exitCode: 0, stderr: expect.stringContaining('this is a downgrade\n') as unknown });
   expect(current()).toBe('1.0.0');
+});
+
+test('with the data of an earlier installation, their services are next, and a downgrade is said to be one', async () => {
+  for (const role of ['server', 'relay'])
+    mkdirSync(join(root, 'var/lib/isthmus', role, 'identity'), { recursive: true });
+  const { stdout } = await installSh(tree('1.1.0'));
+  expect(stdout).toMatch(/service install --role server\n.*service install --role relay\n$/);
+  expect(stdout).not.toContain('isthmus init');
+  const { exitCode, stderr } = await installSh(tree('1.0.0'));
+  expect(exitCode).toBe(0);
+  expect(stderr).toMatch(/1\.0\.0 is lower than 1\.1\.0: this is a downgrade, .* ahead of their server/);
+  expect(stderr).toContain('`isthmus mesh status`');
 });
 
 test.skipIf(lacks('shellcheck'))('what hosts run as root is sound for every POSIX shell', async () => {
@@ -101,6 +115,10 @@ describe('a release key', () => {
     expect(installed.exitCode).toBe(0);
     expect(installed.stderr).toContain(fingerprint);
     expect(existsSync(join(keys(), `${fingerprint}.pub`))).toBe(true);
+    expect(installed.stdout).not.toContain('no release key');
+    rmSync(keys(), { recursive: true });
+    const later = await ended(join(folder, '1.0.0/bin/isthmus'), ['host', 'trust', file, '--root', root]);
+    expect(later).toMatchObject({ exitCode: 0, stdout: expect.stringContaining(fingerprint) as unknown });
     rmSync(keys(), { recursive: true });
     expect(await installSh(join(folder, '1.0.0'), '--trust', file)).toMatchObject({ exitCode: 0 });
     expect(existsSync(join(keys(), `${fingerprint}.pub`))).toBe(true);
@@ -122,10 +140,18 @@ describe('a release key', () => {
   });
 
   test('that is none leaves everything as it was', async () => {
-    writeFileSync(file, 'no key');
-    const { exitCode, stderr } = await installSh(tree('1.0.0'), '--trust', file);
-    expect(exitCode).not.toBe(0);
-    expect(stderr).toContain('(CONFIG_INVALID)');
+    const made = tree('1.0.0');
+    const secret = generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' });
+    for (const [content, what] of [
+      ['no key', 'is not a public key'],
+      [secret, 'is a private key, which must not be here'],
+    ] as const) {
+      writeFileSync(file, content);
+      const { exitCode, stderr } = await installSh(made, '--trust', file);
+      expect({ exitCode, stderr }).toEqual({ exitCode: 9, stderr: expect.stringContaining(what) as unknown });
+    }
+    const folderGiven = await installSh(made, '--trust', '/etc');
+    expect(folderGiven).toMatchObject({ exitCode: 9, stderr: expect.stringContaining('(CONFIG_INVALID)') as unknown });
     expect(existsSync(join(root, 'opt'))).toBe(false);
   });
 });
@@ -159,7 +185,11 @@ describe('uninstalling', () => {
     rmSync(join(root, 'usr/local/bin/isthmus'));
     writeFileSync(join(root, 'usr/local/bin/isthmus'), 'another');
     const words = ['--uninstall', '--delete-data', '--yes'];
-    expect(await installSh(join(root, 'opt/isthmus/current'), ...words)).toMatchObject({ exitCode: 0 });
+    const { exitCode, stdout } = await installSh(join(root, 'opt/isthmus/current'), ...words);
+    expect({ exitCode, stdout }).toEqual({
+      exitCode: 0,
+      stdout: expect.stringContaining('~/.config/isthmus') as unknown,
+    });
     expect(left([...installed, 'var/lib/isthmus', 'etc/isthmus'])).toEqual(['usr/local/bin/isthmus']);
   });
 });
@@ -195,12 +225,15 @@ describe('says what is wrong, and installs nothing, when', () => {
     expect(stderr).toContain('glibc');
   });
 
-  test.each([[['--wrong']], [['--trust']], [['--go-back', '--yes']], [['--uninstall', '--trust', 'file']]])(
-    'it is given %j',
-    async (words) => {
-      const { exitCode, stderr } = await installSh(tree('1.0.0'), ...words);
-      expect(exitCode).toBe(2);
-      expect(stderr).toContain('usage: install.sh');
-    },
-  );
+  test.each([
+    [['--wrong']],
+    [['--trust']],
+    [['--trust', '']],
+    [['--go-back', '--yes']],
+    [['--uninstall', '--trust', 'file']],
+  ])('it is given %j', async (words) => {
+    const { exitCode, stderr } = await installSh(tree('1.0.0'), ...words);
+    expect(exitCode).toBe(2);
+    expect(stderr).toContain('usage: install.sh');
+  });
 });

@@ -51,6 +51,24 @@ export const hostMutants: Mutants = {
     replace: 'status',
     red: { file: 'host/services/install.test.ts', test: ['a service', 'is not what another process has written'] },
   },
+  'service-error-of-an-older-start': {
+    file: 'host/services/service.ts',
+    find: 'systemd.lastError(unit, { invocation })',
+    replace: 'systemd.lastError(unit, { sinceMs: 0 })',
+    red: {
+      file: 'host/services/install.test.ts',
+      test: ['a service', 'that ends is told of by all that its component said at this start, and by nothing older'],
+    },
+  },
+  'service-account-checked-too-late': {
+    file: 'host/services/install.ts',
+    find: '(await findUser(scriptUser)) === undefined',
+    replace: "scriptUser === ''",
+    red: {
+      file: 'host/services/install.test.ts',
+      test: ['a service', 'whose account for scripts is missing is none, and leaves nothing'],
+    },
+  },
   'service-crashes-counted-for-ever': {
     file: 'host/services/systemd.ts',
     find: "'reset-failed', unit",

@@ -130,7 +130,8 @@ export class NodeHost {
       throw error;
     };
     const services = this.#services(world);
-    const host = { layout: this.layout, services, times: TIMES, signal, whenStopped, onProblem } as const;
+    const onProgress = () => undefined;
+    const host = { layout: this.layout, services, times: TIMES, signal, whenStopped, onProblem, onProgress } as const;
     const order = join(this.layout.dataDir(this.#role), 'upgrade/order.json');
     while (!signal.aborted) {
       if (existsSync(order)) await upgrade(host, () => undefined);

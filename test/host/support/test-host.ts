@@ -27,6 +27,7 @@ export function testHost(folder: string, changed: Partial<Omit<Host, 'services'>
     layout,
     problems,
     onProblem: (error) => void problems.push(error),
+    onProgress: () => undefined,
     services: new FakeServices(layout),
     times: TIMES,
     signal: new AbortController().signal,
