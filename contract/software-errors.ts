@@ -42,6 +42,11 @@ export const SOFTWARE_ERRORS = {
     remedy: 'Put SHA256SUMS and SHA256SUMS.sig beside the tarball, as they were built with it.',
   },
   UPGRADE_BUSY: { http: 409, grpc: 9, remedy: 'Wait for the end of the other change, then try again.' },
+  UPGRADE_CANARY_UNREACHABLE: {
+    http: 409,
+    grpc: 14,
+    remedy: 'Choose another canary, or name none: then the first node that answers is upgraded first.',
+  },
   UPGRADE_DOWNGRADE: {
     http: 409,
     grpc: 9,

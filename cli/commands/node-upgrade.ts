@@ -95,10 +95,10 @@ export function addNodeUpgradeCommand(group: Command, cli: Cli): void {
     .option('--at-once <n>', 'nodes at once, after the first has succeeded; relays go one by one (default: 1)', count)
     .option('--deadline <time>', 'time limit of the whole upgrade', duration)
     .addOption(
-      new Option('--unreachable <what>', 'what to do with a node that does not answer for two minutes').choices([
-        'fail',
-        'skip',
-      ]),
+      new Option(
+        '--unreachable <what>',
+        'what to do with a node that does not answer: fail after two minutes, or skip it after ten seconds',
+      ).choices(['fail', 'skip']),
     );
   examples(
     command,

@@ -46,6 +46,7 @@ const COMMANDS: Readonly<Partial<Record<ErrorCode, string | ((hop?: string) => s
   TOKEN_EXPIRED: '`isthmus token create` creates one.',
   TOKEN_UNKNOWN: '`isthmus token create` creates one.',
   TOKEN_USED: '`isthmus token create` creates one.',
+  UPGRADE_CANARY_UNREACHABLE: '`--canary` names it.',
   UNAUTHENTICATED:
     "`isthmus login` logs in; `isthmus key create --data DIR` on the server's machine creates a key without one.",
   UNREACHABLE: (hop = 'NODE') => `${command('isthmus mesh trace', hop)} traces them.`,

@@ -26,6 +26,8 @@ export interface UpgradeTunables {
   readonly callDeadlineMs: number;
   /** How long a node may be unreachable before its upgrade begins: others wait for it. */
   readonly reachMs: number;
+  /** The same for a node that may be left out: a restart takes seconds. */
+  readonly leaveOutMs: number;
   /** A node that has just started serves upgrades after this; one that does not is too old. */
   readonly unservedMs: number;
   /** How long a node may be unreachable once its upgrade has begun. By then its host has gone back. */
@@ -46,6 +48,7 @@ const DEFAULTS: UpgradeTunables = {
   pollMs: 1_000,
   callDeadlineMs: 15_000,
   reachMs: 120_000,
+  leaveOutMs: 10_000,
   unservedMs: 15_000,
   silentMs: 300_000,
   orderMs: 120_000,
@@ -163,7 +166,8 @@ class NodeUpgradeRun {
   /** The first answer of the node, or the ending when there is none in time. */
   async #firstAnswer(): Promise<UpgradeStatus__Output | TicketEnding> {
     const { finish } = this.#context;
-    const { reachMs, unservedMs, pollMs } = this.#tunables;
+    const { unservedMs, pollMs } = this.#tunables;
+    const reachMs = this.#payload.unreachable === 'skip' ? this.#tunables.leaveOutMs : this.#tunables.reachMs;
     const sinceMs = performance.now();
     let lastError: IsthmusError | undefined;
     while (!finish.aborted) {
@@ -177,14 +181,20 @@ class NodeUpgradeRun {
         const detail = 'its software is too old to be upgraded by the mesh';
         return { state: 'failed', ...failure('UPGRADE_UNSUPPORTED', detail, this.#node) };
       }
-      if (waitedMs >= reachMs) {
-        return { state: this.#payload.unreachable === 'skip' ? 'skipped' : 'failed', ...errorPatch(lastError) };
-      }
+      if (waitedMs >= reachMs) return this.#unreachedEnd(lastError);
       await this.#messages.warn(`${lastError.message}; trying again`, lastError);
       await pause(pollMs, this.#context.halt, finish);
     }
     this.#context.halt.throwIfAborted();
     return cutShortEnd(this.#context, lastError);
+  }
+
+  /** A canary that was named is never left out: it is to show that the version works. */
+  #unreachedEnd(error: IsthmusError): TicketEnding {
+    const { canary, unreachable } = this.#payload;
+    if (this.#node !== canary) return { state: unreachable === 'skip' ? 'skipped' : 'failed', ...errorPatch(error) };
+    const detail = `the canary does not answer: ${error.message} (${error.code})`;
+    return { state: 'failed', ...failure('UPGRADE_CANARY_UNREACHABLE', detail, error.hop) };
   }
 
   /** Follows the upgrade to its end. */

@@ -17,7 +17,9 @@ export const tarballName = (architecture: string, version = VERSION) =>
   `isthmus-${version}-linux-${architecture}.tar.gz`;
 
 /** Limits under which nothing waits for long. */
-const QUICK: Partial<UpgradeTunables> = { pollMs: 5, reachMs: 300, unservedMs: 100, silentMs: 2_000, busyMs: 20_000 };
+const QUICK: Partial<UpgradeTunables> = {
+  ...{ pollMs: 5, reachMs: 300, leaveOutMs: 150, unservedMs: 100, silentMs: 2_000, busyMs: 20_000 },
+};
 
 export interface Site extends Harness {
   readonly hosts: ReadonlyMap<string, FakeUpgradeNode>;

@@ -142,8 +142,32 @@ describe('an upgrade of a site', () => {
     await site.host('web-1').away();
     const task = await site.upgrade({ site: 'eu', unreachable });
     expect((await site.ended(task)).state).toBe(state);
+    // Where the first is left out, the next one is to show that the version works.
+    const begun = [...site.hosts].filter(([, { begins }]) => begins.length > 0).map(([id]) => id);
+    expect(begun[0]).toBe(unreachable === 'skip' ? 'web-2' : undefined);
     expect(await site.ends(task)).toMatchObject({ 'web-1': end, 'web-2': others });
     expect(await site.messages(task)).toContain('web-1: web-1 rejects the call; trying again');
+  });
+});
+
+describe('a canary that does not answer', () => {
+  it('ends the upgrade before any other node, although the unreachable ones are left out', async () => {
+    const site = await startSite(['web-1', 'web-2'], { reachMs: 60_000 });
+    await site.host('web-2').away();
+    const task = await site.upgrade({ site: 'eu', canary: 'web-2', unreachable: 'skip' });
+    expect(await site.ended(task)).toMatchObject({
+      state: 'failed',
+      errorCode: 'MACHINES_FAILED',
+      errorDetail: 'failed on web-2; not tried: web-1, mirror-eu, eu',
+    });
+    expect(await site.ends(task)).toEqual({
+      'web-2': 'failed UPGRADE_CANARY_UNREACHABLE',
+      'web-1': 'skipped UPGRADE_STOPPED',
+      'mirror-eu': 'skipped UPGRADE_STOPPED',
+      eu: 'skipped UPGRADE_STOPPED',
+    });
+    const [ticket] = (await site.store.tickets.byTask(task)).filter(({ target }) => target === 'web-2');
+    expect(ticket!.errorDetail).toBe('the canary does not answer: web-2 rejects the call (UNREACHABLE)');
   });
 });
 
