@@ -5,7 +5,7 @@ import type { Cli } from './cli.ts';
 import { ServerError } from './client/server-error.ts';
 import { exitCodeOf, EXIT_CODES, localExitCodeOf } from './exit-codes.ts';
 import { addCommands, createProgram, rejectVersionOfCommand } from './program.ts';
-import { commandLine, wordOf } from './render/command-words.ts';
+import { commandLine, isInFile, wordOf } from './render/command-words.ts';
 import { escapeText } from './render/escape.ts';
 import { remedyText } from './render/remedy.ts';
 import { rejectSecrets } from './secrets.ts';
@@ -28,7 +28,8 @@ function inCommandWords(
 ): { readonly message: string; readonly where?: string } {
   if (field === undefined || field === '') return { message };
   const word = command && wordOf(command, field);
-  if (message.startsWith(`${field} `)) {
+  // A field of the file that an option names is known by its path there.
+  if (message.startsWith(`${field} `) && (word === undefined || !isInFile(field))) {
     return { message: word === undefined ? message : `${word}${message.slice(field.length)}` };
   }
   if (word !== undefined) {

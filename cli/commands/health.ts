@@ -6,6 +6,7 @@ import { IsthmusError } from '../../contract/errors.ts';
 import { examples, type Cli } from '../cli.ts';
 import { escapeText } from '../render/escape.ts';
 import { acceptsWork, healthText } from '../render/machine.ts';
+import { reactivates } from '../render/remedy.ts';
 import { renderTable } from '../render/table.ts';
 import { bytes, moment } from '../render/units.ts';
 import { targetsOf, withTargets, type TargetOptions } from './script.ts';
@@ -50,9 +51,19 @@ function requireHealth(machines: readonly Machine[], checks: HealthChecks): void
   const message = faults.length === 0 ? 'nothing is known of any machine: none takes part' : faults.join('; ');
   const remedy =
     ill.length > 0
-      ? `See which hop fails with \`isthmus mesh trace ${ill[0]!.id}\`.`
+      ? illRemedy(ill[0]!)
       : 'Check now with `isthmus health check`; `healthCheckIntervalS` of the server says how often it checks.';
   throw new IsthmusError('CHECK_FAILED', message, { remedy });
+}
+
+/** What to do about the worst that the check of a machine has found. */
+function illRemedy({ id, healthReport }: Machine): string {
+  const reasons = healthReport?.reasons ?? [];
+  const denied = reasons.find(({ code }) => code === 'NODE_CLONED');
+  if (denied !== undefined) return reactivates(denied.hop ?? id);
+  const faults = reasons.filter(({ severity }) => severity === 'unhealthy').map(({ text }) => text);
+  if (faults.length === 0) return `See which hop fails with \`isthmus mesh trace ${id}\`.`;
+  return `Correct on ${id}: ${faults.join('; ')}. \`isthmus health check ${id}\` checks it then.`;
 }
 
 function named(what: string, machines: readonly Machine[]): string {
@@ -64,13 +75,20 @@ export function addHealthCommands(program: Command, cli: Cli): void {
   const group = program.command('health').description('health of machines');
   examples(group, 'isthmus health check', 'isthmus health show');
 
-  const check = withFollow(withTargets(group.command('check').description('check now, by each machine’s route')));
-  examples(check, 'isthmus health check', 'isthmus health check --environment production').action(
-    async (options: TargetOptions & FollowOptions) => {
-      const { body } = await (await cli.client()).post<TaskSummary>('health-checks', targetsOf(options));
-      await accepted(cli, body, options);
-    },
+  const check = withFollow(
+    withTargets(group.command('check [machines...]').description('check these machines, or all, now, by their routes')),
   );
+  examples(
+    check,
+    'isthmus health check',
+    'isthmus health check web-1 web-2',
+    'isthmus health check --environment production',
+  ).action(async (named: string[], options: TargetOptions & FollowOptions) => {
+    const machine = [...new Set([...named, ...(options.machine ?? [])])];
+    const targets = targetsOf(machine.length === 0 ? options : { ...options, machine });
+    const { body } = await (await cli.client()).post<TaskSummary>('health-checks', targets);
+    await accepted(cli, body, options);
+  });
 
   const show = group
     .command('show')

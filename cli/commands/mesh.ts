@@ -7,16 +7,18 @@ import { examples, type Cli } from '../cli.ts';
 import type { ApiClient } from '../client/client.ts';
 import { escapeText } from '../render/escape.ts';
 import { clonesText } from '../render/clone.ts';
+import { lastErrorText } from '../render/link.ts';
 import { renderTable } from '../render/table.ts';
 import { bytes, daysUntil, milliseconds } from '../render/units.ts';
 import { count } from '../values.ts';
 
-function stateOf({ state, behind, childState }: MeshLink): string {
+function stateOf(link: MeshLink): string {
+  const { state, behind, childState, address } = link;
   switch (childState) {
     case 'active':
       return behind === null ? state : `${state} behind ${behind}`;
     case 'pending':
-      return 'pending join';
+      return address ? `pending join, dialled at ${address}${lastErrorText(link)}` : 'pending join';
     case 'revoked':
       return 'revoked';
   }
@@ -109,9 +111,8 @@ async function traceRemedy(client: ApiClient, node: string, { remedy, action }: 
   const link = links.find(({ to, state }) => to === node && state === 'down');
   if (link === undefined) return { remedy, action: undefined };
   const [dialling, listening] = link.dialledBy === 'child' ? [link.to, link.from] : [link.from, link.to];
-  const lastError = link.lastErrorCode ? ` (last error: ${link.lastErrorCode})` : '';
   const check = `check that both run and that ${dialling} reaches the port of ${listening}`;
-  return { remedy: `${dialling} dials this link${lastError}: ${check}.`, action: undefined };
+  return { remedy: `${dialling} dials this link${lastErrorText(link)}: ${check}.`, action: undefined };
 }
 
 /** A path as text; every path begins at the server. */

@@ -3,10 +3,16 @@ import type { Command } from 'commander';
 import type { Release } from '../../contract/releases.ts';
 import { examples, type Cli } from '../cli.ts';
 import { path, type ApiClient } from '../client/client.ts';
+import { escapeText } from '../render/escape.ts';
 import { renderRecord, renderTable } from '../render/table.ts';
 import { bytes, moment } from '../render/units.ts';
 import { collectPairs } from '../values.ts';
 import { addVerifyCommand } from './verify-software.ts';
+
+/** The package version of each step, which need not be that of the release: one line each. */
+export function pinnedLines({ packages }: Pick<Release, 'packages'>): string[] {
+  return packages.map(({ step, id, version }) => escapeText(`  step ${step}: package ${id} ${version}`));
+}
 
 /** Adds `release`. */
 export function addReleaseCommands(program: Command, cli: Cli): void {
@@ -27,7 +33,7 @@ export function addReleaseCommands(program: Command, cli: Cli): void {
         ...(options.notes === undefined ? {} : { notes: options.notes }),
         ...(options.package === undefined ? {} : { packages: options.package }),
       });
-      cli.show(body, () => `release ${body.version} of ${project} created`);
+      cli.show(body, () => [`release ${body.version} of ${project} created`, ...pinnedLines(body)].join('\n'));
     },
   );
 

@@ -2,13 +2,15 @@
 import { Option, type Command } from 'commander';
 import { JOIN_ROLES, type CreatedJoinToken, type JoinToken, type NewJoinToken } from '../../contract/join-tokens.ts';
 import type { MachineRoute } from '../../contract/machines.ts';
+import type { Mesh, MeshLink } from '../../contract/mesh.ts';
 import { examples, type Cli } from '../cli.ts';
 import { path, type Reply } from '../client/client.ts';
+import { lastErrorText } from '../render/link.ts';
 import { shellWord } from '../render/shell.ts';
 import { renderTable } from '../render/table.ts';
 import { moment } from '../render/units.ts';
 import { keepSecret } from '../secrets.ts';
-import { confirm } from '../terminal.ts';
+import { confirm, warn } from '../terminal.ts';
 import { collect, collectRoutes, collectWhole, duration, parent } from '../values.ts';
 
 interface CreateOptions {
@@ -64,7 +66,21 @@ function othersText({ othersOpen }: CreatedJoinToken, isDialled: boolean): strin
   const dialled = isDialled
     ? ' From now on the parent dials the address of this one: run the command above also where a join waits with the other.'
     : '';
-  return `\n\nAnother token for this name is still valid; the first join takes the name.${dialled} To revoke it:\n  ${commands}`;
+  return `Another token for this name is still valid; the first join takes the name.${dialled} To revoke it:\n  ${commands}`;
+}
+
+/** A parent of the node that waits to join; where it dials the node, with its last error. */
+function parentText(
+  { name }: JoinToken,
+  { node, dialAddress }: JoinToken['parents'][number],
+  links: readonly MeshLink[],
+): string {
+  if (dialAddress === null) return node;
+  const pending = links.find(
+    ({ childState, from, to, address }) =>
+      childState === 'pending' && from === node && to === name && address === dialAddress,
+  );
+  return `${node} dials ${dialAddress}${pending === undefined ? '' : lastErrorText(pending)}`;
 }
 
 /** Adds `token`. */
@@ -108,21 +124,24 @@ export function addTokenCommands(program: Command, cli: Cli): void {
     const { out } = options;
     cli.show(out === undefined ? body : { ...shown, tokenFile: out }, () => {
       const until = moment(body.expiresAt);
-      if (out === undefined)
-        return `${OF_SERVICE}\nRun this on the machine before ${until}:\n\n${joinLines(body)}${others}`;
+      if (out === undefined) return `${OF_SERVICE}\nRun this on the machine before ${until}:\n\n${joinLines(body)}`;
       const copied = `Copy ${out} to the machine (0600), and run this there before ${until}:`;
-      return `token ${body.id} is in ${out}. ${OF_SERVICE}\n${copied}\n\n${joinLine(body, out)}${others}`;
+      return `token ${body.id} is in ${out}. ${OF_SERVICE}\n${copied}\n\n${joinLine(body, out)}`;
     });
+    // Not beside what is to be pasted.
+    if (others !== '') warn(cli.terminal, others);
   });
 
   examples(group.command('list').description('list tokens'), 'isthmus token list').action(async () => {
-    const items = await (await cli.client()).list<JoinToken>('tokens');
+    const client = await cli.client();
+    const items = await client.list<JoinToken>('tokens');
+    const { links } = await client.get<Mesh>('mesh');
     const rows = items.map((each) => [
       each.id,
       each.role,
       each.site,
       each.name,
-      each.parents.map(({ node, dialAddress }) => (dialAddress === null ? node : `${node} dials ${dialAddress}`)),
+      each.parents.map((parent) => parentText(each, parent, links)),
       moment(each.expiresAt),
       moment(each.usedAt),
     ]);

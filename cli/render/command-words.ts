@@ -20,6 +20,11 @@ const OTHER_NAMES: Readonly<Record<string, readonly string[]>> = {
   value: ['value', 'file'],
 };
 
+/** Whether a field is a part of what the user has written into a file: `steps[2].kind`. */
+export function isInFile(field: string): boolean {
+  return /^steps\b./.test(field);
+}
+
 /**
  * `--ttl` for `ttlS`, `--target-role` for `targetRoles[0]`, `<id>` for an argument; undefined where there is no such
  * word.

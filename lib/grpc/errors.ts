@@ -31,6 +31,12 @@ export const UNREADABLE_ANSWER = 'the answer is no message of its type';
 /** How grpc-js tells that the session below a call has ended, by a fault of the peer or because it flooded this node. */
 const BROKEN_SESSION = 'Received RST_STREAM with code';
 
+/** What grpc-js words by its own parts, and with addresses of this process. */
+const OWN_WORDS: Partial<Record<ErrorCode, (node: string) => string>> = {
+  UNREACHABLE: (node) => `the connection to ${node} has ended`,
+  DEADLINE_EXCEEDED: (node) => `${node} has not answered in time`,
+};
+
 /** A thrown value for the wire. Only the message of an IsthmusError is sent: others may contain anything. */
 export function toServiceError(thrown: unknown): Partial<ServiceError> {
   const error = thrown instanceof IsthmusError ? thrown : new IsthmusError('INTERNAL', 'internal error');
@@ -56,7 +62,11 @@ export function fromServiceError(thrown: unknown, hop?: string): IsthmusError {
       action: actionTrailer(thrown),
     });
   }
-  return new IsthmusError(codeOf(thrown), thrown.details, { hop, cause: thrown });
+  const errorCode = codeOf(thrown);
+  return new IsthmusError(errorCode, OWN_WORDS[errorCode]?.(hop ?? 'the peer') ?? thrown.details, {
+    hop,
+    cause: thrown,
+  });
 }
 
 /** The code of an error that no node has sent, but grpc-js itself. */

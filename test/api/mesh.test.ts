@@ -70,6 +70,33 @@ it('trace takes a node, and nothing else', async () => {
   expect((await trace({ node: 'nowhere' })).body).toMatchObject({ code: 'NOT_FOUND', field: 'node' });
 });
 
+it('trace says of a node that waits to join who dials it, and how that ended last', async () => {
+  const api = await site();
+  const token = {
+    ...({
+      id: 'k1',
+      proofKeySealed: '',
+      role: 'relay',
+      site: 'eu',
+      name: 'us',
+      environments: [],
+      targetRoles: [],
+    } as const),
+    ...{ routes: null, address: null, expiresAt: Date.now() + 60_000, createdBy: 'test', createdAt: 1 },
+    parents: [{ node: 'server', dialAddress: null }],
+  } as const;
+  await api.store.transaction((tx) => tx.tokens.insert(token));
+  const trace = () => api.call('POST', '/api/v1/mesh/trace', { body: { node: 'us' } });
+  expect((await trace()).body).toMatchObject({ code: 'NOT_FOUND', detail: 'us has not joined yet' });
+  const link = ownLink('us', { up: false, address: 'us.example:8444', lastErrorCode: 'JOIN_TCP' });
+  api.topology.followLinks({ links: () => [link], onLinksChanged: () => () => undefined });
+  expect((await trace()).body).toMatchObject({
+    code: 'NOT_FOUND',
+    detail: 'us has not joined yet; server dials it at us.example:8444 (last error: JOIN_TCP)',
+    remedy: expect.stringContaining('the address of that port') as string,
+  });
+});
+
 it('trace shows the state, cost and reason of each path', async () => {
   const api = await site();
   await api.store.transaction((tx) => tx.nodes.recordLastSeen('eu-b', { lastSeenAt: 1 }));

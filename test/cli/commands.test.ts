@@ -262,10 +262,12 @@ describe('token', () => {
       '5m',
     ];
     const { code, out, err } = await isthmus([...argv, ...parents, ...rest, '--out', file]);
-    expect({ code, err }).toEqual({ code: 0, err: '' });
+    expect(code).toBe(0);
     expect(out).not.toContain(token);
     expect(out).toContain(`\n\nisthmus join --pin aa --token-file ${file}\n`);
-    expect(out).toContain(
+    // What may be pasted is the last of standard output.
+    expect(out.endsWith(`--token-file ${file}\n`)).toBe(true);
+    expect(err).toContain(
       'From now on the parent dials the address of this one: run the command above also where a join waits with the other. To revoke it:\n  isthmus token revoke k0',
     );
     expect(await readFile(file, 'utf8')).toBe(`${token}\n`);
@@ -412,6 +414,17 @@ describe('tasks', () => {
       expect(await run([...api.args, ...words, ...more], { ...terminal, redraws })).toBe(0);
       expect(written().out, words.join(' ')).toContain(follows ? 'task t1 succeeded' : 'isthmus task follow t1');
     }
+  });
+
+  it.each([
+    [[], {}],
+    [['web-1', 'web-2'], { machines: ['web-1', 'web-2'] }],
+    [['web-1', '--machine', 'web-2,web-1'], { machines: ['web-1', 'web-2'] }],
+  ])('health check takes the names of machines: %j', async (words, body) => {
+    const api = await startFakeApi();
+    api.on('POST /api/v1/health-checks', (_request, response) => json(response, { id: 't1', title: 'x' }, 202));
+    expect(await isthmus([...api.args, 'health', 'check', ...words])).toMatchObject({ code: 0 });
+    expect(JSON.parse(api.requests.at(-1)!.body)).toEqual(body);
   });
 
   it('does not follow and return at once', async () => {

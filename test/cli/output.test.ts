@@ -319,40 +319,6 @@ it('a task shows what each machine waits for, and those that never started', asy
   expect(out).toMatch(/blocked by +t0, t9\n/);
 });
 
-it('a task that failed says what to do about the errors that others follow from, and names no log without one', async () => {
-  const api = await startFakeApi();
-  const step = { step: 'upgrade', action: 'upgrade', exitCode: null, signal: null, detail: null };
-  const ended = (machine: string, state: string, code: string) => ({
-    ...{ machine, state },
-    steps: [{ ...step, state, error: { code, detail: null, hop: machine } }],
-  });
-  const task = {
-    ...{ id: 't1', kind: 'upgrade', title: 'upgrade of eu', state: 'failed', createdAt: 1, deadlineAt: 2 },
-    machines: [ended('web-1', 'skipped', 'UPGRADE_STOPPED'), ended('web-2', 'failed', 'SOFTWARE_KEYS_MISSING')],
-    error: { code: 'MACHINES_FAILED', detail: 'failed on web-2' },
-  };
-  api.on('GET /api/v1/tasks/t1', (_request, response) => json(response, task));
-  api.on('GET /api/v1/tasks/t1/log', (_request, response) => json(response, { items: [] }));
-  api.on('GET /api/v1/tasks/t1/events', (_request, response) => {
-    response.writeHead(200, { 'content-type': 'text/event-stream' });
-    response.end('id: 1\nevent: end\ndata: {"state":"failed"}\n\n');
-  });
-  const remedy =
-    'Compare the fingerprint of the release key with the builder’s, then trust it on the host. ' +
-    '`install.sh --trust FILE` of a tarball trusts it, for upgrades through the mesh, too.';
-  const shown = await isthmus([...api.args, 'task', 'show', 't1']);
-  expect(shown.out).toMatch(/\nwhat to do \(SOFTWARE_KEYS_MISSING\): (.*)\n$/);
-  expect(shown.out.match(/what to do.*: (.*)/g)).toEqual([`what to do (SOFTWARE_KEYS_MISSING): ${remedy}`]);
-  const followed = await isthmus([...api.args, 'task', 'follow', 't1']);
-  expect(followed.err).toBe(
-    'isthmus: task t1 failed; MACHINES_FAILED: failed on web-2; web-2: SOFTWARE_KEYS_MISSING (TASK_NOT_SUCCESSFUL)\n' +
-      `  what to do: ${remedy} \`isthmus task show t1\` shows what each machine says.\n`,
-  );
-  const log = await isthmus([...api.args, 'task', 'log', 't1']);
-  expect(log).toMatchObject({ code: 0, out: '' });
-  expect(log.err).toBe('the log is empty; `isthmus task show t1` shows what each machine says\n');
-});
-
 it('redraws its region in place, below the lines that stay', () => {
   const stdout = Object.assign(new PassThrough(), { columns: 40 });
   const region = new LiveRegion({ ...captureTerminal().terminal, stdout, redraws: true });
@@ -488,12 +454,18 @@ it('health show says that nothing is checked by itself, and how a machine was ch
 it('a pending join is no fault of the mesh', async () => {
   const api = await startFakeApi();
   const link = { from: 'server', to: 'eu', state: 'down', behind: null, dialledBy: 'parent', bytesDown: 0, bytesUp: 0 };
-  const waits = { ...link, childState: 'pending' };
+  const dialled = { address: 'eu.example:8444', lastErrorCode: 'UNREACHABLE' };
+  const waits = { ...link, ...dialled, childState: 'pending' };
   api.on('GET /api/v1/nodes', (_request, response) => json(response, { items: [] }));
   api.on('GET /api/v1/mesh', (_request, response) => json(response, { nodes: [], links: [waits] }));
   const waiting = await isthmus([...api.args, 'mesh', 'status']);
   expect(waiting.code).toBe(0);
-  expect(waiting.out).toMatch(/server +eu +pending join/);
+  expect(waiting.out).toMatch(/server +eu +pending join, dialled at eu\.example:8444 \(last error: UNREACHABLE\)/);
+  const token = { id: 'k1', role: 'relay', site: 'eu', name: 'eu', expiresAt: 1, usedAt: null };
+  const parents = [{ node: 'server', dialAddress: 'eu.example:8444' }];
+  api.on('GET /api/v1/tokens', (_request, response) => json(response, { items: [{ ...token, parents }] }));
+  const { out } = await isthmus([...api.args, 'token', 'list']);
+  expect(out).toContain('server dials eu.example:8444 (last error: UNREACHABLE)');
   api.on('GET /api/v1/mesh', (_request, response) =>
     json(response, { nodes: [], links: [{ ...waits, childState: 'active' }] }),
   );

@@ -223,8 +223,10 @@ describe('a stream that dies', () => {
     await waitFor(() => near.length === 1);
     await find(client);
     far[0]?.destroy();
+    // In our words, not in those of grpc-js about its sockets.
+    const message = 'the connection to server-1 has ended';
     for (const error of await Promise.all(hanging))
-      expect(error).toMatchObject({ code: 'UNREACHABLE', hop: 'server-1' });
+      expect(error).toMatchObject({ code: 'UNREACHABLE', hop: 'server-1', message });
     await find(client);
     expect(near).toHaveLength(2);
     expect(near[0]?.destroyed).toBe(true);

@@ -72,7 +72,7 @@ export function meshRoutes(app: ApiInstance, context: ApiContext): void {
     },
     async (request) => {
       const { node } = request.body;
-      const paths = nodePaths(context, node);
+      const paths = await nodePaths(context, node);
       const traced = await Promise.all(
         paths.map(async ({ relays, state, cost, reason, error, cause }) => {
           const hops = await services.trace(node, relays);
@@ -128,14 +128,36 @@ async function machinePaths(context: ApiContext, id: string): Promise<Paths> {
 }
 
 /** The paths to any node: the server itself needs none. */
-function nodePaths(context: ApiContext, id: string): Paths {
+async function nodePaths(context: ApiContext, id: string): Promise<Paths> {
   const node = context.services.topology.nodes.get(id);
   if (node === undefined) {
+    if (await isAwaited(context, id)) throw notJoined(id, context.services.topology);
     const action: RemedyAction = { code: 'CHOOSE_EXISTING', arguments: { kind: 'node' } };
     throw new IsthmusError('NOT_FOUND', `there is no node ${id}`, { field: 'node', action });
   }
   if (node.role === 'server') return [{ relays: [], cost: 0, state: 'up', reason: null }];
   return dispatchPaths(context, id);
+}
+
+/** Whether a token for a node of this name can still be used. */
+async function isAwaited({ store }: ApiContext, id: string): Promise<boolean> {
+  return (await store.tokens.open(Date.now())).some(({ name }) => name === id);
+}
+
+/** The error of a node that waits to join, with who dials it and how that ended last. */
+function notJoined(id: string, topology: Topology): IsthmusError {
+  const dialled = topology.links().filter(({ to, address }) => to === id && address !== null);
+  const dials = dialled.map(({ from, address, lastErrorCode }) => {
+    const lastError = lastErrorCode === null ? '' : ` (last error: ${lastErrorCode})`;
+    return `; ${from} dials it at ${address}${lastError}`;
+  });
+  return new IsthmusError('NOT_FOUND', `${id} has not joined yet${dials.join('')}`, {
+    field: 'node',
+    remedy:
+      dials.length === 0
+        ? 'Run the join command of its token on that machine.'
+        : 'Check that the join command waits on that machine, and that its token has the address of that port.',
+  });
 }
 
 /** The paths that dispatch uses, in its order. */
