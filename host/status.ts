@@ -1,5 +1,6 @@
 // What a running component tells this machine about itself, in `<dataDir>/status.json`: which version runs as which
 // process, and whether it is connected. Only changes are written, and few of them where a link flaps.
+import { accessSync, constants } from 'node:fs';
 import { join } from 'node:path';
 import { Type, type Static } from 'typebox';
 import { Value } from 'typebox/value';
@@ -8,6 +9,7 @@ import { NODE_ROLES } from '../contract/nodes.ts';
 import { background } from '../lib/async/background.ts';
 import { TokenBucket } from '../lib/async/token-bucket.ts';
 import { writeDurably } from '../lib/files/durable.ts';
+import { errnoOf } from '../lib/files/disk-space.ts';
 import type { Logger } from '../lib/telemetry/log.ts';
 import { SOFTWARE_VERSION } from '../lib/version.ts';
 import { readBelow } from './no-links.ts';
@@ -100,6 +102,16 @@ export class StatusFile {
         this.#retry = isWritten ? undefined : setTimeout(() => this.#write(), RETRY_MS).unref();
       }
     });
+  }
+}
+
+/** Whether this account may not read the status of the component with this data folder. */
+export function isStatusHidden(dataDir: string): boolean {
+  try {
+    accessSync(join(dataDir, FILE_NAME), constants.R_OK);
+    return false;
+  } catch (thrown) {
+    return errnoOf(thrown) === 'EACCES';
   }
 }
 

@@ -174,6 +174,19 @@ export async function connectionIn(contextFile: string): Promise<Connection> {
   };
 }
 
+/**
+ * Gives a context another name, `to`, when it leads to `server`: another mesh answers there now. Answers whether it does;
+ * one that cannot be read is left alone.
+ */
+export async function putAside(file: string, to: string, server: string): Promise<boolean> {
+  const before = await connectionIn(file).catch(() => undefined);
+  if (before === undefined || before.apiKey === undefined || before.authorityPem === undefined) return false;
+  if (before.server.href !== serverUrl(server).href) return false;
+  const { authorityPem, apiKey } = before;
+  await writeContext(to, { server, authorityPem, apiKey });
+  return true;
+}
+
 /** Writes a context: the file, and beside it the authority certificate and the key (0600). */
 export async function writeContext(
   file: string,

@@ -5,7 +5,7 @@ import type { Command } from 'commander';
 import { isEveryAddress, requireHostPort } from '../../lib/net/host-port.ts';
 import { isLoopback } from '../../lib/net/network-address.ts';
 import { examples, type Cli } from '../cli.ts';
-import { contextFileOf, writeContext } from '../client/context.ts';
+import { contextFileOf, putAside, writeContext } from '../client/context.ts';
 import { shellWord } from '../render/shell.ts';
 import { startCommand } from '../render/next-command.ts';
 
@@ -56,8 +56,11 @@ export function addInitCommand(program: Command, cli: Cli): void {
     const server = options.apiUrl ?? localUrl(options.apiListen ?? '127.0.0.1:8443');
     const usual = contextFileOf(cli.contextOption);
     // The context of another mesh may hold the only copy of its key.
-    const context = existsSync(usual) ? join(dirname(usual), `${created.meshId}.json`) : usual;
-    const isNew = !existsSync(context);
+    const beside = (name: string): string => join(dirname(usual), `${name}.json`);
+    const aside = beside(`before-${created.meshId}`);
+    const isAside = existsSync(usual) && !existsSync(aside) && (await putAside(usual, aside, server));
+    const context = existsSync(usual) && !isAside ? beside(created.meshId) : usual;
+    const isNew = isAside || !existsSync(context);
     if (isNew) await writeContext(context, { server, authorityPem: created.authorityPem, apiKey: created.adminKey });
     const command = context === contextFileOf(undefined) ? 'isthmus' : `isthmus --context ${shellWord(context)}`;
     // The key is only in files (0600): on the screen it would stay visible.
@@ -79,6 +82,7 @@ export function addInitCommand(program: Command, cli: Cli): void {
         isNew
           ? `context        ${context}${context === usual ? '' : `, because ${usual} is another mesh's`}`
           : `context        ${context} is another mesh's and was left as it is: see \`isthmus login --help\``,
+        ...(isAside ? [`               the one of another mesh at ${server} is ${aside} now`] : []),
         '',
         `Next:  ${startCommand('server', dataDir)}`,
         `       ${command} site create eu`,

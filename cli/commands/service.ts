@@ -6,8 +6,9 @@ import { IsthmusError } from '../../contract/errors.ts';
 import { NODE_ROLES, type NodeRole } from '../../contract/nodes.ts';
 import { SCRIPT_ACCOUNT } from '../../host/services/accounts.ts';
 import { installService, requireInstallable } from '../../host/services/install.ts';
-import { requireServices } from '../../host/services/requirements.ts';
+import { requireServices, requireSystemd } from '../../host/services/requirements.ts';
 import { reasonOf, serviceOf, thisHost, type Reason, type Service } from '../../host/services/service.ts';
+import { isStatusHidden } from '../../host/status.ts';
 import { uninstallService } from '../../host/services/uninstall.ts';
 import { installedRoles, unitOf } from '../../host/services/units.ts';
 import { asOwnerOf } from '../../lib/files/as-owner.ts';
@@ -85,14 +86,15 @@ export function serviceFacts({ role, unit, active, status }: Service, reason?: R
 
 async function showServices(cli: Cli, given: NodeRole | undefined): Promise<void> {
   const host = thisHost();
-  requireServices(host.systemd);
+  requireSystemd(host.systemd);
   const installed = installedRoles(host.layout);
   if (given !== undefined && !installed.includes(given)) throw notInstalled(given);
   const roles = given === undefined ? installed : [given];
+  const hidden = roles.filter((role) => isStatusHidden(host.layout.dataDir(role)));
   const facts = await Promise.all(
     roles.map(async (role) => {
       const service = await serviceOf(host, role);
-      return serviceFacts(service, await reasonOf(host, service));
+      return serviceFacts(service, hidden.includes(role) ? HIDDEN : await reasonOf(host, service));
     }),
   );
   const rows = facts.map(({ role, active, version, state, since, code, detail }) => [
@@ -105,12 +107,20 @@ async function showServices(cli: Cli, given: NodeRole | undefined): Promise<void
       ? 'no service of Isthmus is installed here'
       : renderTable(['role', 'unit', 'version', 'state', 'since', 'why'], rows),
   );
-  const wrong = facts.filter(({ state }) => state !== 'connected').map(({ unit }) => unit);
-  if (wrong.length === 0) return;
+  const wrong = facts
+    .filter(({ role, active, state }) => (hidden.includes(role) ? active !== 'active' : state !== 'connected'))
+    .map(({ unit }) => unit);
+  if (wrong.length === 0) {
+    if (hidden.length === 0) return;
+    throw new IsthmusError(HIDDEN.code, `they run; whether they are connected, ${HIDDEN.message}`);
+  }
   throw new IsthmusError('CHECK_FAILED', `not connected: ${wrong.join(', ')}`, {
     remedy: `Mend what it says; \`journalctl -u ${wrong[0]}\` says more.`,
   });
 }
+
+/** What systemd says, everybody may know. */
+const HIDDEN = { code: 'NOT_ROOT', message: 'only root may read what the component says' } as const;
 
 function notInstalled(role: NodeRole): IsthmusError {
   return new IsthmusError('SERVICE_NOT_INSTALLED', `there is no service ${unitOf(role)} of Isthmus on this machine`);
@@ -149,7 +159,7 @@ export function addServiceOptions(command: Command): Command {
 export function addServiceCommands(program: Command, cli: Cli): void {
   const group = program
     .command('service')
-    .description('components as services of this machine, under systemd; as root');
+    .description('components as services of this machine, under systemd; as root, but for `status`');
   examples(group, 'isthmus service install --role server', 'isthmus service status');
   const role = (): Option => new Option('--role <role>', 'the component').choices(NODE_ROLES);
 

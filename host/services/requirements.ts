@@ -17,6 +17,11 @@ export function requireRoot(): void {
 /** NOT_ROOT, or SERVICE_UNSUPPORTED without systemd. */
 export function requireServices(systemd: Systemd): void {
   requireRoot();
+  requireSystemd(systemd);
+}
+
+/** SERVICE_UNSUPPORTED without systemd. */
+export function requireSystemd(systemd: Systemd): void {
   if (systemd.isRunning()) return;
   throw new IsthmusError('SERVICE_UNSUPPORTED', 'this machine was not booted with systemd');
 }

@@ -63,6 +63,24 @@ describe('init', () => {
     expect(JSON.parse(await readFile(own, 'utf8'))).toMatchObject({ server: 'http://127.0.0.1:8443' });
   });
 
+  it("takes the place of the context of another mesh at the same address, and keeps that one's key", async () => {
+    const folder = await tempDir();
+    const context = join(folder, 'context.json');
+    const init = (data: string) =>
+      isthmus(['--context', context, 'init', '--mesh-id', data, '--data', join(folder, data)]);
+    const key = async (name: string) => (await readFile(join(folder, name), 'utf8')).trim();
+    await init('first');
+    const before = await key('context.key');
+    const { code, out } = await init('second');
+    expect(code).toBe(0);
+    expect(out).toContain(`the one of another mesh at http://127.0.0.1:8443 is ${join(folder, 'before-second.json')}`);
+    expect(await key('context.key')).toBe(await key('second/admin.key'));
+    expect(await key('before-second.key')).toBe(before);
+    expect(JSON.parse(await readFile(join(folder, 'before-second.json'), 'utf8'))).toMatchObject({
+      apiKeyFile: 'before-second.key',
+    });
+  });
+
   it('rejects one port for both listeners, and creates nothing', async () => {
     const folder = await tempDir();
     const argv = ['--context', join(folder, 'c.json'), 'init', '--data', join(folder, 'server')];

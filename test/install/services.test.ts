@@ -87,6 +87,13 @@ printf 'correct horse battery staple\\n' >pass`);
     await machine.run('systemd-analyze verify --man=no /etc/systemd/system/isthmus-*');
   });
 
+  test('whoever is not root sees what systemd says, and that the rest is for root', async () => {
+    const nobody = 'setpriv --reuid=nobody --regid=nogroup --clear-groups isthmus service status';
+    const shown = await machine.attempt(nobody);
+    expect(shown).toMatchObject({ exitCode: 9, stderr: expect.stringContaining('(NOT_ROOT)') as unknown });
+    for (const role of roles) expect(shown.stdout).toMatch(new RegExp(`${role} +active .*only root may read`));
+  });
+
   test('server, relay and mirror have no rights, read what they must, and write to their folder only', async () => {
     for (const role of own) {
       const pid = await pidOf(role);
