@@ -156,6 +156,13 @@ describe('a release key', () => {
   });
 });
 
+test('the upgrader rests where nobody knows how the last change has ended', async () => {
+  await installSh(tree('1.0.0'));
+  writeFileSync(join(root, 'opt/isthmus/upgrade.json'), 'no journal');
+  const { exitCode, stderr } = await ended(join(folder, '1.0.0/bin/isthmus'), ['host', 'upgrade', '--root', root]);
+  expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: expect.stringMatching(/UNREADABLE\)\n$/) as unknown });
+});
+
 describe('uninstalling', () => {
   beforeEach(async () => {
     await installSh(tree('1.0.0'));

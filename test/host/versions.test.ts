@@ -14,6 +14,8 @@ import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { IsthmusError } from '../../contract/errors.ts';
 import { Systemd } from '../../host/services/systemd.ts';
+import { progressLines } from '../../cli/render/version-change.ts';
+import type { Progress } from '../../host/versions/change.ts';
 import { goBack, install } from '../../host/versions/install.ts';
 import { readJournal } from '../../host/versions/journal.ts';
 import { withVersionsLocked } from '../../host/disk/lock.ts';
@@ -111,8 +113,16 @@ describe('a version that does not work', () => {
     ['never-connects', 'UPGRADE_NOT_CONNECTED', /is not connected: no parent answers \(UNREACHABLE\); 1\.0\.0 runs/],
     ['never-starts', 'UPGRADE_START_FAILED', /the relay of 1\.1\.0 has not started; 1\.0\.0 runs again/],
   ] as const)('since it %s: the old one runs again, once the time is over', async (behaviour, code, message) => {
-    const ended = await install(host, host.tree('1.1.0', { behaviour }), { confirmWithinS: 0.05 });
+    const said: string[] = [];
+    const telling = { ...host, onProgress: (step: Progress) => said.push(...progressLines(host.layout, step)) };
+    const ended = await install(telling, host.tree('1.1.0', { behaviour }), { confirmWithinS: 0.05 });
     expect(ended).toMatchObject({ phase: 'went-back', code, message: expect.stringMatching(message) as unknown });
+    expect(said.join('\n')).toMatch(
+      new RegExp(
+        `^bringing .*\nswitching from 1.0.0 to 1.1.0\nrestarting the relay, the mirror\nwaiting for the relay, .*, 0.05 s` +
+          `[^]*\n  the relay of 1.1.0 .*[^]*\ngoing back to 1.0.0: the relay of .*\\(${code}\\)`,
+      ),
+    );
     expect(host.services.running).toEqual({ relay: '1.0.0', mirror: '1.0.0' });
   });
 
