@@ -338,7 +338,8 @@ class NodeUpgradeRun {
       return undefined;
     }
     const detail = `it has not answered for ${Math.round(silentMs / 1000)} s: ${error.message}`;
-    return { state: 'failed', ...failure('UNREACHABLE', detail, error.hop ?? this.#node) };
+    const code = error.code === 'NODE_CLONED' ? error.code : 'UNREACHABLE';
+    return { state: 'failed', ...failure(code, detail, error.hop ?? this.#node) };
   }
 
   async #onBusy(error: IsthmusError): Promise<TicketEnding | undefined> {

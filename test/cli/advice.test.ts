@@ -94,3 +94,17 @@ it('a wrong field in the file of a process is named as it is there', async () =>
     /^isthmus: steps\[2\]\.kind must be one of: script, package \(INVALID_FIELD\)\n {2}option: --process\n/,
   );
 });
+
+it('mesh status and node show name the command that lets a denied process in', async () => {
+  const api = await startFakeApi();
+  const clones = [{ hostname: 'web-1.example', address: '10.0.0.9', via: 'eu', at: 1 }];
+  const node = { id: 'web-1', role: 'tentacle', site: 'eu', state: 'active', live: 'offline', behind: null, clones };
+  api.on('GET /api/v1/mesh', (_request, response) => json(response, { nodes: [node], links: [] }));
+  api.on('GET /api/v1/nodes', (_request, response) => json(response, { items: [] }));
+  api.on('GET /api/v1/nodes/web-1', (_request, response) => json(response, { ...node, parents: [], links: [] }));
+  const told = 'also at web-1.example (10.0.0.9 via eu), denied. `isthmus node reactivate web-1` lets it in.';
+  const { out: status } = await isthmus([...api.args, 'mesh', 'status']);
+  expect(status).toContain(`web-1 is cloned: ${told}\n`);
+  const { out: shown } = await isthmus([...api.args, 'node', 'show', 'web-1']);
+  expect(shown).toContain(told);
+});

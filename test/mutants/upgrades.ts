@@ -2,6 +2,18 @@
 import type { Mutants } from './mutant.ts';
 
 export const upgradesMutants: Mutants = {
+  'canary-left-out': {
+    file: 'server/upgrades/node-upgrade.ts',
+    find: 'if (this.#node !== canary) return',
+    replace: 'return',
+    red: {
+      file: 'test/upgrades/task.test.ts',
+      test: [
+        'a canary that does not answer',
+        'ends the upgrade before any other node, although the unreachable ones are left out',
+      ],
+    },
+  },
   'upgrade-unsigned': {
     file: 'node/upgrade/upgrade.ts',
     find: 'const sha256 = signedDigest(request, name, trusted);',
