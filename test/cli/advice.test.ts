@@ -26,7 +26,7 @@ it('a task that failed says what to do about the errors that others follow from,
   });
   const remedy =
     'Compare the fingerprint of the release key with the builder’s, then trust it on the host. ' +
-    '`install.sh --trust FILE` of a tarball trusts it, for upgrades through the mesh, too.';
+    '`isthmus host trust FILE` trusts it there.';
   const shown = await isthmus([...api.args, 'task', 'show', 't1']);
   expect(shown.out).toMatch(/\nwhat to do \(SOFTWARE_KEYS_MISSING\): (.*)\n$/);
   expect(shown.out.match(/what to do.*: (.*)/g)).toEqual([`what to do (SOFTWARE_KEYS_MISSING): ${remedy}`]);
