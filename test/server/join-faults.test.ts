@@ -112,7 +112,7 @@ describe('a join', () => {
     const disk = await smallDisk(1);
     await writeFile(join(disk, 'full'), Buffer.alloc(2 * 1024 * 1024)).catch(() => undefined);
     const { code, err } = await isthmus([...made.words, '--data', join(disk, 'node')]);
-    expect({ code, err }).toMatchObject({ code: 10, err: expect.stringContaining('(DISK_FULL)') as string });
+    expect({ code, err }).toMatchObject({ code: 9, err: expect.stringContaining('(DISK_FULL)') as string });
     expect(await readdir(disk)).toEqual(['full']);
     await joins(made);
   });

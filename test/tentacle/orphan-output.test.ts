@@ -97,6 +97,8 @@ describe('a process that outlives its script', () => {
     const before = await waitFor(printed);
     await waitFor(async () => (await printed()) > before + 20, { limitMs: 30_000, what: 'twenty MiB more' });
     await writeFile(join(dataDir, 'latch'), '');
+    // Until then its shell redirects its output from time to time.
+    await waitFor(async () => (await readFile(`/proc/${pid}/comm`, 'utf8')) === 'sleep\n');
     const output = `/proc/${pid}/fd/1`;
     expect(await readlink(output)).toContain('deleted');
     await waitFor(async () => (await stat(output)).blocks * 512 < 2 * mebibyte, {
