@@ -121,7 +121,7 @@ export class MirrorCache {
           this.#ask(source, { sha256, fromByte, downloadToken: found.downloadToken }, aborted),
         signal: AbortSignal.any([signal, this.#stopping.signal]),
       }).then(({ from, failed }) => log.info({ sha256, sizeBytes, from, failed }, 'fetched a package'));
-    const pull = new Pull({ sha256, sizeBytes, fetchInto, makeRoom: () => this.#space.evictOne() }, writer);
+    const pull = new Pull({ sizeBytes, fetchInto, makeRoom: () => this.#space.evictOne() }, writer);
     const unhold = this.#space.hold(sha256);
     const run = pull.run(this.#stopping.signal).finally(() => {
       unhold();

@@ -4,7 +4,7 @@ import { IsthmusError } from '../contract/errors.ts';
 import { assertBytesMatch } from '../lib/blobs/blob-writer.ts';
 import { DigestMeter } from '../lib/blobs/digest.ts';
 import type { FetchTarget } from '../lib/blobs/fetch.ts';
-import { Changes } from './changes.ts';
+import { Changes } from '../lib/async/changes.ts';
 
 /** The tail that no requester gets before the digest matches. */
 export const HELD_BACK_BYTES = 64 * 1024;
