@@ -17,7 +17,24 @@ export type StepScript = Static<typeof StepScript>;
 
 const SHOWN = { name: Slug, targetRoles: List(Slug), timeLimitS: Type.Optional(Type.Integer()) };
 
-const ScriptStep = Type.Object({ ...SHOWN, kind: Type.Literal('script'), script: StepScript }, { $id: 'ScriptStep' });
+/** When a script step runs, and where, if not on its machines after acquisition. */
+const STAGE_FIELDS = {
+  stage: Type.Optional(
+    Words(['beforeAcquisition'], {
+      description: 'It runs before any package is fetched. Such steps stand first in the process.',
+    }),
+  ),
+  machine: Type.Optional({
+    ...Slug,
+    description:
+      'With `stage`: it runs once, on this machine of the environment, for all; without its success none goes on.',
+  }),
+};
+
+const ScriptStep = Type.Object(
+  { ...SHOWN, kind: Type.Literal('script'), ...STAGE_FIELDS, script: StepScript },
+  { $id: 'ScriptStep' },
+);
 export type ScriptStep = Static<typeof ScriptStep>;
 
 const Encoding = Words(TEXT_ENCODINGS, { description: 'That of files without a byte order mark; `utf-8` otherwise.' });
@@ -81,7 +98,7 @@ export const STEP_FIELDS = {
 };
 
 export const NewScriptStep = Closed(
-  { ...STEP_FIELDS, kind: Type.Literal('script'), script: NewStepScript },
+  { ...STEP_FIELDS, kind: Type.Literal('script'), ...STAGE_FIELDS, script: NewStepScript },
   { $id: 'NewScriptStep' },
 );
 

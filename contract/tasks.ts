@@ -48,8 +48,14 @@ export type TaskSummary = Static<typeof TaskSummary>;
 
 export const TaskSummaryPage = PageOf(TaskSummary, 'TaskSummaryPage');
 
+/** The stages of a deployment, in order. */
+export const STAGES = ['beforeAcquisition', 'acquisition', 'steps'] as const;
+export const Stage = Words(STAGES, { $id: 'Stage', description: 'A stage of a deployment; they run in this order.' });
+export type Stage = Static<typeof Stage>;
+
 export const TaskStep = Type.Object(
   {
+    stage: Type.Optional(Stage),
     step: Type.String({ description: "The name of the process's step; the task's kind when there is no process." }),
     action: Type.String(),
     ticket: Nullable(Type.String({ description: 'Null until the step starts.' })),

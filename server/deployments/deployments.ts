@@ -11,8 +11,8 @@ import type { Task } from '../store/tasks/tasks.ts';
 import type { StoreTransaction } from '../store/store.ts';
 import { checkInterpreter } from '../tasks/interpreters.ts';
 import { submitTask } from '../tasks/submit.ts';
-import { leftOutText, noTargets, selectTargets, type Targets } from '../tasks/targets.ts';
-import type { PlannedStep } from '../tasks/view.ts';
+import { leftOutText, noTargets, resolveTargets, selectTargets, type Targets } from '../tasks/targets.ts';
+import type { PlannedStep } from '../tasks/planned-steps.ts';
 import { resolveAt, type Opener } from '../projects/index.ts';
 import { deploymentTraits, planSteps, type DeploymentPayload } from './plan.ts';
 import { machinesOf, type PlanContext, type StepHandlerRegistry } from './steps/handler.ts';
@@ -54,13 +54,15 @@ export async function submitDeployment(
   }
   const targets = await selectTargets(tx, { ids, environments: [environment] });
   const { machines } = targets;
+  const named = await namedMachines(tx, release, environment);
   const planned = planSteps(release.process, handlers, { machines });
   const leftOut = wouldTakePart(targets.leftOut, (those) => planSteps(release.process, handlers, { machines: those }));
   checkTargets(planned, leftOut, release, environment);
   const among = ids === undefined ? `in ${environment}` : 'among those chosen';
   const steps = planned.map((step, index) => withReason(step, release.process[index]!, leftOut, among));
-  checkInterpreters(release, handlers, machines, steps);
-  checkVariables(release, environment, machines, steps, sealer);
+  const taking = [...new Map([...machines, ...named].map((machine) => [machine.id, machine])).values()];
+  checkInterpreters(release, handlers, taking, steps);
+  checkVariables(release, environment, taking, steps, sealer);
   const { version } = release;
   const payload: DeploymentPayload = { project, release: release.id, version, environment, unreachable, steps };
   const title = `${project} ${version} to ${environment}`;
@@ -111,6 +113,23 @@ async function findRelease(tx: StoreTransaction, { project, release }: Deploymen
   });
 }
 
+/** The machines that run a step for all. Each must accept work and be in the environment, whatever its roles. */
+async function namedMachines(tx: StoreTransaction, { process }: Release, environment: string): Promise<Machine[]> {
+  const found: Machine[] = [];
+  for (const { name, machine } of process) {
+    if (machine === undefined) continue;
+    try {
+      const { machines } = await resolveTargets(tx, { machines: [machine], environments: [environment] });
+      found.push(...machines);
+    } catch (thrown) {
+      if (!(thrown instanceof IsthmusError)) throw thrown;
+      const { code, message, action } = thrown;
+      throw new IsthmusError(code, `step ${name} runs on ${machine}: ${message}`, { field: 'release', action });
+    }
+  }
+  return found;
+}
+
 /** Of the machines that accept no work, those that a step would run on. */
 function wouldTakePart(
   unavailable: Targets['leftOut'],
@@ -127,7 +146,8 @@ function checkTargets(
   { process }: Release,
   environment: string,
 ): void {
-  if (steps.some(({ machines }) => machines.length > 0)) return;
+  const onTargets = steps.filter(({ machine }) => machine === undefined);
+  if (onTargets.length === 0 || onTargets.some(({ machines }) => machines.length > 0)) return;
   const roles = [...new Set(process.flatMap(({ targetRoles }) => targetRoles))];
   const lacking = roles.length === 0 ? '' : ` with the role ${roles.join(' or ')}`;
   throw noTargets(` in ${environment}${lacking}`, leftOut, 'environment');

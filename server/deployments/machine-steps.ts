@@ -1,4 +1,4 @@
-// Runs one step of a deployment on one machine: its actions in order, each with its own ticket. The first one that does
+// Runs one round of a deployment on one machine: its actions in order, each with its own ticket. The first one that does
 // not succeed ends the deployment on this machine; a step may still settle then what it has done.
 import { IsthmusError } from '../../contract/errors.ts';
 import { resolveAt, type Opener } from '../projects/index.ts';
@@ -43,24 +43,29 @@ export class MachineSteps {
     this.#facts = facts;
   }
 
-  /** Runs the machine's tickets of a step; after a failure the rest are closed unsent. */
-  async run(index: number, tickets: readonly Ticket[]): Promise<void> {
-    const step = this.#facts.release.process[index];
-    if (step === undefined) throw new IsthmusError('INTERNAL', `the release has no step ${index}`);
+  /** Runs the machine's tickets of a round; after a failure the rest are closed unsent. */
+  async run(tickets: readonly Ticket[]): Promise<void> {
     const done: Ticket[] = [];
     for (const ticket of tickets) {
-      const ended = hasEnded(ticket) ? ticket : await this.#runTicket(step, ticket);
+      const ended = hasEnded(ticket) ? ticket : await this.#runTicket(this.#stepOf(ticket), ticket);
       done.push(ended);
-      if (ended.state !== 'succeeded') return this.#fail(step, done, tickets.slice(done.length));
+      if (ended.state !== 'succeeded') return this.#fail(done, tickets.slice(done.length));
     }
   }
 
+  #stepOf({ step: index }: Ticket): ProcessStep {
+    const step = this.#facts.release.process[index];
+    if (step === undefined) throw new IsthmusError('INTERNAL', `the release has no step ${index}`);
+    return step;
+  }
+
   /** The last ticket that is `done` has not succeeded. */
-  async #fail(step: ProcessStep, done: readonly Ticket[], rest: readonly Ticket[]): Promise<void> {
+  async #fail(done: readonly Ticket[], rest: readonly Ticket[]): Promise<void> {
+    const failed = done.at(-1)!;
+    const step = this.#stepOf(failed);
     const { settling } = this.#facts.steps.of(step);
     const settles = rest.filter(({ action }) => action === settling?.action && settling.afterFailure(step, done));
     const unsent = rest.filter((ticket) => !settles.includes(ticket));
-    const failed = done.at(-1)!;
     await this.#close(unsent, stepLabel(step.name, failed.action), failed.state);
     for (const ticket of settles) if (!hasEnded(ticket)) await this.#runTicket(step, ticket, { hasFailed: true });
   }
@@ -85,7 +90,8 @@ export class MachineSteps {
       deps: this.#deps,
       target,
       executor,
-      onUnreachable: payload.unreachable,
+      // Without a step that one machine runs for all, nothing goes on.
+      onUnreachable: step.machine === undefined ? payload.unreachable : 'fail',
       reachabilityTimeout,
     };
     return run(machine, ticket);

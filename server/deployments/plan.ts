@@ -1,7 +1,7 @@
 // Plans a deployment when it is accepted: which steps run on which machines, with which actions.
 import type { ProcessStep } from '../store/projects/process.ts';
 import { WORK_LANE, type TaskKind } from '../tasks/kinds.ts';
-import type { PlannedStep } from '../tasks/view.ts';
+import type { PlannedStep } from '../tasks/planned-steps.ts';
 import type { PlanContext, StepHandlerRegistry } from './steps/handler.ts';
 
 /** A deployment task's payload, as it is stored. */
@@ -28,5 +28,13 @@ export function planSteps(
   handlers: StepHandlerRegistry,
   context: PlanContext,
 ): PlannedStep[] {
-  return process.map((step) => ({ name: step.name, ...handlers.of(step).plan(step, context) }));
+  return process.map((step) => {
+    const { name, stage, machine } = step;
+    return {
+      name,
+      ...(stage === undefined ? {} : { stage }),
+      ...(machine === undefined ? {} : { machine }),
+      ...handlers.of(step).plan(step, context),
+    };
+  });
 }

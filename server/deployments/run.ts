@@ -1,5 +1,6 @@
-// Runs a deployment: one step on all its machines, then the next. Everything is decided from the tickets' rows, so that
-// after a crash of the server a deployment continues where it stopped.
+// Runs a deployment in rounds: the steps before acquisition, then the acquisition of every package on every machine at
+// once, then the other steps, each on all its machines before the next. Everything is decided from the tickets' rows, so
+// that after a crash of the server a deployment continues where it stopped.
 import PQueue from 'p-queue';
 import { LongTimer } from '../../lib/async/long-timer.ts';
 import { newId } from '../../lib/ids.ts';
@@ -9,7 +10,7 @@ import type { TaskContext } from '../tasks/context.ts';
 import type { TicketDeps } from '../tasks/execution/machine-run.ts';
 import { MACHINES_AT_ONCE } from '../tasks/execution/per-machine.ts';
 import { hasEnded, taskOutcome, type TaskOutcome } from '../tasks/outcome.ts';
-import type { PlannedStep } from '../tasks/view.ts';
+import { roundsOf, stoppingTicket, type Round } from '../tasks/planned-steps.ts';
 import { MachineSteps, type DeploymentFacts } from './machine-steps.ts';
 import type { DeploymentPayload } from './plan.ts';
 
@@ -31,13 +32,13 @@ export async function runDeployment(
   const machines = new MachineSteps(deps, context, facts);
   try {
     let unfinished = false;
-    for (const [index, planned] of payload.steps.entries()) {
-      const tickets = await ticketsOfStep(deps, context, index, planned);
+    for (const round of roundsOf(payload.steps)) {
+      const tickets = await ticketsOfRound(deps, context, payload, round);
       if (tickets === undefined) {
         unfinished = true;
         break;
       }
-      await runStep(machines, index, tickets);
+      await runRound(machines, tickets);
     }
     const tickets = await deps.store.tickets.byTask(context.task.id);
     return taskOutcome({ tickets, finishReason: context.finishReason, unfinished });
@@ -46,48 +47,53 @@ export async function runDeployment(
   }
 }
 
-async function runStep(machines: MachineSteps, step: number, tickets: readonly Ticket[]): Promise<void> {
+async function runRound(machines: MachineSteps, tickets: readonly Ticket[]): Promise<void> {
   const byTarget = Map.groupBy(tickets, ({ target }) => target);
   const queue = new PQueue({ concurrency: MACHINES_AT_ONCE });
-  await queue.addAll([...byTarget.values()].map((own) => () => machines.run(step, own)));
+  await queue.addAll([...byTarget.values()].map((own) => () => machines.run(own)));
 }
 
 /**
- * The step's tickets: existing ones, or new ones for the machines still in the deployment. Undefined when the task
- * is to finish and the step has not begun.
+ * The round's tickets, in the order in which they run on each machine: existing ones, or new ones for the machines
+ * still in the deployment. Undefined when the task is to finish and the round has not begun.
  */
-async function ticketsOfStep(
+async function ticketsOfRound(
   { store }: TicketDeps,
   context: TaskContext,
-  step: number,
-  { machines, actions }: PlannedStep,
-): Promise<Ticket[] | undefined> {
+  { steps }: DeploymentPayload,
+  round: Round,
+): Promise<readonly Ticket[] | undefined> {
   const known = await store.tickets.byTask(context.task.id);
-  const own = known.filter((ticket) => ticket.step === step);
-  if (own.length > 0) return inOrder(own, actions);
+  // They are committed together.
+  const own = ofRound(known, round);
+  if (own.length > 0) return own;
+  if (stoppingTicket(steps, known) !== undefined) return [];
   const left = new Set(known.filter((ticket) => hasEnded(ticket) && ticket.state !== 'succeeded').map((t) => t.target));
-  const taking = machines.filter((machine) => !left.has(machine));
-  if (taking.length === 0) return [];
-  if (context.finish.aborted) return undefined;
   const now = Date.now();
   // A machine's own tentacle runs its steps.
-  const rows = taking.flatMap((machine) =>
-    actions.map((action) => {
-      return { id: newId(now), step, action, target: machine, executor: machine, attempt: 1, createdAt: now };
-    }),
+  const rows = round.parts.flatMap(({ index: step, step: { machines }, actions }) =>
+    machines
+      .filter((machine) => !left.has(machine))
+      .flatMap((machine) =>
+        actions.map((action) => {
+          return { id: newId(now), step, action, target: machine, executor: machine, attempt: 1, createdAt: now };
+        }),
+      ),
   );
-  const all = await context.write(async (tx) => {
+  if (rows.length === 0) return [];
+  if (context.finish.aborted) return undefined;
+  return context.write(async (tx) => {
     await tx.tickets.insert(context.fence, rows);
-    return tx.tickets.byTask(context.task.id);
+    return ofRound(await tx.tickets.byTask(context.task.id), round);
   });
-  return inOrder(
-    all.filter((ticket) => ticket.step === step),
-    actions,
-  );
 }
 
-function inOrder(tickets: readonly Ticket[], actions: readonly string[]): Ticket[] {
-  return [...tickets].sort((a, b) => actions.indexOf(a.action) - actions.indexOf(b.action));
+function ofRound(tickets: readonly Ticket[], { parts }: Round): readonly Ticket[] {
+  const order = new Map(
+    parts.flatMap(({ index, actions }) => actions.map((action) => `${index} ${action}`)).map((key, at) => [key, at]),
+  );
+  const at = ({ step, action }: Ticket) => order.get(`${step} ${action}`);
+  return tickets.filter((ticket) => at(ticket) !== undefined).sort((a, b) => at(a)! - at(b)!);
 }
 
 /**

@@ -30,7 +30,25 @@ it('accepts scripts and packages in order', () => {
 it('accepts the process that the documentation shows', async () => {
   const docs = await readFile(join(import.meta.dirname, '../../docs/deployments.md'), 'utf8');
   const shown = parse(/```yaml\n(.*?)```/s.exec(docs)![1]!) as { steps: { kind: string }[] };
-  expect(checkProcess(shown.steps).map(({ kind }) => kind)).toEqual(['package', 'script']);
+  expect(checkProcess(shown.steps).map(({ kind }) => kind)).toEqual(['script', 'package', 'script']);
+});
+
+it('accepts steps before acquisition at the beginning, one of them on a machine of its own', () => {
+  const before = { ...scriptStep, name: 'mount', stage: 'beforeAcquisition' };
+  const once = { ...before, name: 'open-vpn', targetRoles: [], machine: 'gateway-1' };
+  expect(checkProcess([once, before, packageStep])).toEqual([once, before, packageStep]);
+});
+
+it.each<[string, string, object[]]>([
+  ['stands after a step that is none', 'steps[1].stage', [scriptStep, { name: 'late', stage: 'beforeAcquisition' }]],
+  ['has another stage', 'steps[0].stage', [{ stage: 'acquisition' }]],
+  ['names a machine without the stage', 'steps[0].machine', [{ machine: 'gateway-1', targetRoles: [] }]],
+  ['names a machine and roles', 'steps[0].targetRoles', [{ machine: 'gateway-1', stage: 'beforeAcquisition' }]],
+  ['names no machine', 'steps[0].machine', [{ machine: 'Gateway 1', stage: 'beforeAcquisition', targetRoles: [] }]],
+])('rejects a step before acquisition that %s', (_, field, steps) => {
+  expect(() => checkProcess(steps.map((step) => ({ ...scriptStep, ...step })))).toThrow(
+    expect.objectContaining({ code: 'INVALID_FIELD', field }) as Error,
+  );
 });
 
 it('names the known fields', () => {
@@ -73,6 +91,7 @@ it.each([
   ['an unknown kind', [{ ...scriptStep, kind: 'magic' }], 'steps[0].kind'],
   ['an unknown field', [{ ...scriptStep, owner: 'me' }], 'steps[0].owner'],
   ['a field of the other kind', [{ ...scriptStep, preDeploy: script }], 'steps[0].preDeploy'],
+  ['a stage of a package', [{ ...packageStep, stage: 'beforeAcquisition' }], 'steps[0].stage'],
   [
     'an unknown interpreter',
     [{ ...scriptStep, script: { interpreter: 'perl', body: 'x' } }],

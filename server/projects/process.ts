@@ -19,7 +19,23 @@ export function checkProcess(input: unknown, kinds: StepKinds): ProcessStep[] {
     if (seen.has(name)) throw invalid(`steps[${index}].name`, `is not unique: there are two steps named ${name}`);
     seen.add(name);
   }
+  checkStages(steps);
   return steps;
+}
+
+/** Steps before acquisition stand first; of them alone, one may name the machine that runs it for all. */
+function checkStages(steps: readonly ProcessStep[]): void {
+  const others = steps.findIndex(({ stage }) => stage === undefined);
+  for (const [index, { stage, machine, targetRoles }] of steps.entries()) {
+    const field = `steps[${index}]`;
+    if (stage !== undefined && others !== -1 && others < index) {
+      const first = steps[others]!.name;
+      throw invalid(`${field}.stage`, `comes too late: steps before acquisition stand first, and ${first} is none`);
+    }
+    if (machine === undefined) continue;
+    if (stage === undefined) throw invalid(`${field}.machine`, 'needs "stage: beforeAcquisition" beside it');
+    if (targetRoles.length > 0) throw invalid(`${field}.targetRoles`, `has no effect: the step runs on ${machine}`);
+  }
 }
 
 function checkStep(input: unknown, index: number, kinds: StepKinds): ProcessStep {

@@ -4,7 +4,8 @@ import { expect, it } from 'vitest';
 import type { Task } from '../store/tasks/tasks.ts';
 import type { Ticket } from '../store/tasks/tickets.ts';
 import type { TaskMachine, TaskStep, TicketState } from '../../contract/tasks.ts';
-import { taskView, unsuccessfulMachines, type PlannedStep } from './view.ts';
+import type { PlannedStep } from './planned-steps.ts';
+import { taskView, unsuccessfulMachines } from './view.ts';
 
 const states = [
   ...['pending', 'sent', 'running', 'succeeded', 'failed', 'interrupted', 'timed_out', 'cancelled', 'skipped'],

@@ -13,16 +13,8 @@ import type { MachineMessage } from '../store/tasks/task-stream.ts';
 import type { Ticket } from '../store/tasks/tickets.ts';
 import type { Store } from '../store/store.ts';
 import { afterFailureOf } from './execution/ticket-end.ts';
+import { planOf, roundsOf, stoppingTicket, type PlannedStep } from './planned-steps.ts';
 import type { LeftOut } from './targets.ts';
-
-/** A step of a deployment's plan, as its payload keeps it. */
-export interface PlannedStep {
-  readonly name: string;
-  readonly actions: readonly string[];
-  readonly machines: readonly string[];
-  /** Why no machine takes it, where that is so. */
-  readonly skipped?: string;
-}
 
 /** A task with all its machines. */
 export async function taskView(store: Pick<Store, 'taskEvents' | 'tasks' | 'tickets'>, id: string): Promise<TaskView> {
@@ -59,18 +51,25 @@ export function taskSummary(task: Task): TaskSummary {
   };
 }
 
-/** Every planned step of every machine with its latest ticket. Linear in tickets and planned actions. */
+/** Every planned step of every machine with its latest ticket, in order of rounds. Linear in tickets and actions. */
 function machineViews(task: Task, tickets: readonly Ticket[]): TaskMachine[] {
   const latest = new Map(tickets.map((ticket) => [actionKey(ticket.step, ticket.action, ticket.target), ticket]));
-  const builders = new Map<string, MachineViewBuilder>();
-  for (const [index, { name, actions, machines }] of planOf(task).entries()) {
-    for (const machine of machines) {
-      const builder = builders.get(machine) ?? new MachineViewBuilder(task, machine);
-      builders.set(machine, builder);
-      for (const action of actions) {
-        const known = latest.get(actionKey(index, action, machine));
-        if (known === undefined) builder.addPlanned(name, action);
-        else builder.add(stepView(name, known));
+  const plan = planOf(task);
+  const stop = stopOf(plan, tickets);
+  const machines = new Set(plan.flatMap((step) => step.machines));
+  const builders = new Map([...machines].map((machine) => [machine, new MachineViewBuilder(task, machine, stop)]));
+  for (const { stage, parts } of roundsOf(plan)) {
+    // A task without a process has no stages.
+    const shownStage = plan === (task.payload as { readonly steps?: unknown }).steps ? { stage } : {};
+    for (const { index, step, actions } of parts) {
+      for (const machine of step.machines) {
+        const builder = builders.get(machine)!;
+        for (const action of actions) {
+          const at = { ...shownStage, step: step.name, action };
+          const known = latest.get(actionKey(index, action, machine));
+          if (known === undefined) builder.addPlanned(at);
+          else builder.add(stepView(at, known));
+        }
       }
     }
   }
@@ -90,10 +89,23 @@ function actionKey(step: number, action: string, machine: string): string {
   return `${step} ${machine} ${action}`;
 }
 
+/** Why no machine goes on, where a step that one machine runs for all did not succeed. */
+function stopOf(plan: readonly PlannedStep[], tickets: readonly Ticket[]): Stop | undefined {
+  const ticket = stoppingTicket(plan, tickets);
+  // Then the task's own end says why.
+  if (ticket === undefined || ticket.state === 'cancelled') return undefined;
+  const { name } = plan[ticket.step]!;
+  return afterFailureOf(`${stepLabel(name, ticket.action)} on ${ticket.target}`, ticket.state);
+}
+
+type Stop = ReturnType<typeof afterFailureOf>;
+type StepAt = Pick<TaskStep, 'stage' | 'step' | 'action'>;
+
 /** One machine's steps, and the states among them. */
 class MachineViewBuilder {
   readonly #task: Task;
   readonly #machine: string;
+  readonly #stop: Stop | undefined;
   readonly #steps: TaskStep[] = [];
   readonly #states = new Set<TicketState>();
   /** The step after which the machine gets no further ones. */
@@ -101,9 +113,10 @@ class MachineViewBuilder {
   /** Whether planned steps never ran. */
   #isIncomplete = false;
 
-  constructor(task: Task, machine: string) {
+  constructor(task: Task, machine: string, stop: Stop | undefined) {
     this.#task = task;
     this.#machine = machine;
+    this.#stop = stop;
   }
 
   /** Adds a step that has a ticket. */
@@ -114,19 +127,19 @@ class MachineViewBuilder {
   }
 
   /** Adds a step that has none: it is still to come, or never runs. */
-  addPlanned(step: string, action: string): void {
-    if (this.#last === undefined && this.#task.endedAt === null) {
-      this.add(withoutTicket(step, action, 'pending'));
+  addPlanned(at: StepAt): void {
+    if (this.#last === undefined && this.#stop === undefined && this.#task.endedAt === null) {
+      this.add(withoutTicket(at, 'pending'));
       return;
     }
     this.#isIncomplete = true;
-    this.#steps.push({ ...withoutTicket(step, action, 'skipped'), ...this.#whyNot() });
+    this.#steps.push({ ...withoutTicket(at, 'skipped'), ...this.#whyNot() });
   }
 
   #whyNot(): Pick<TaskStep, 'error'> {
     const last = this.#last;
     const { errorCode, errorDetail } =
-      last === undefined ? this.#task : afterFailureOf(stepLabel(last.step, last.action), last.state);
+      last === undefined ? (this.#stop ?? this.#task) : afterFailureOf(stepLabel(last.step, last.action), last.state);
     const error = errorView({ errorCode: errorCode ?? null, errorDetail: errorDetail ?? null });
     return error === undefined ? {} : { error };
   }
@@ -134,8 +147,8 @@ class MachineViewBuilder {
   view(): TaskMachine {
     const states = new Set(this.#states);
     // Its task was cut short, and leaves it in the state in which it ended.
-    if (this.#isIncomplete && this.#last === undefined)
-      states.add(CUT_SHORT.find((cut) => cut === this.#task.state) ?? 'skipped');
+    const cut = this.#stop === undefined ? CUT_SHORT.find((state) => state === this.#task.state) : undefined;
+    if (this.#isIncomplete && this.#last === undefined) states.add(cut ?? 'skipped');
     return { machine: this.#machine, state: machineState(states), steps: this.#steps };
   }
 }
@@ -165,25 +178,20 @@ export function successfulMachines(task: Task, tickets: readonly Ticket[]): stri
   return [...planned].filter((machine) => !unsuccessful.has(machine));
 }
 
-function planOf(task: Task): readonly PlannedStep[] {
-  const payload = task.payload as { readonly steps?: readonly PlannedStep[]; readonly machines?: readonly string[] };
-  if (payload.steps !== undefined) return payload.steps;
-  return [{ name: task.kind, actions: [task.kind], machines: payload.machines ?? [] }];
-}
-
-function stepView(step: string, ticket: Ticket): TaskStep {
-  const { id, executor, action, state, exitCode, signal, startedAt, endedAt } = ticket;
+function stepView(at: StepAt, ticket: Ticket): TaskStep {
+  const { id, executor, state, exitCode, signal, startedAt, endedAt } = ticket;
   const detail = ticket.detail as TaskStep['detail'];
   const error = errorView(ticket);
   return {
-    ...{ step, action, ticket: id, executor, state, exitCode, signal, startedAt, endedAt, detail },
+    ...at,
+    ...{ ticket: id, executor, state, exitCode, signal, startedAt, endedAt, detail },
     ...(error === undefined ? {} : { error }),
   };
 }
 
-function withoutTicket(step: string, action: string, state: 'pending' | 'skipped'): TaskStep {
+function withoutTicket(at: StepAt, state: 'pending' | 'skipped'): TaskStep {
   const nothing = { ticket: null, executor: null, startedAt: null, endedAt: null, detail: null };
-  return { step, action, state, exitCode: null, signal: null, ...nothing };
+  return { ...at, state, exitCode: null, signal: null, ...nothing };
 }
 
 /** Whether a message still describes what the machine does now. */

@@ -2,6 +2,28 @@
 import type { Mutants } from './mutant.ts';
 
 export const tasksMutants: Mutants = {
+  'acquired-between-steps': {
+    file: 'server/tasks/planned-steps.ts',
+    find: 'part.step.acquisition === undefined ?',
+    replace: 'part !== others[0] ?',
+    also: [
+      {
+        file: 'server/tasks/planned-steps.ts',
+        find: 'action !== part.step.acquisition',
+        replace: 'part !== others[0] || action !== part.step.acquisition',
+      },
+    ],
+    red: {
+      file: 'test/tasks/stages.test.ts',
+      test: ['fetches every package on every machine after the steps before it, and before any other step'],
+    },
+  },
+  'named-machine-stops-nobody': {
+    file: 'server/tasks/planned-steps.ts',
+    find: 'steps[step]?.machine !== undefined',
+    replace: 'false',
+    red: { file: 'test/tasks/stages.test.ts', test: ['ends for all when that step fails'] },
+  },
   'sent-again-to-another-process': {
     file: 'server/tasks/logs/log-stream.ts',
     find: 'const start = neverStart ? undefined : options.start;',

@@ -86,9 +86,10 @@ it('again and again', async () => {
   await finishes(at, first.task, epoch + 1);
 });
 
-/** A project with one package step, released as 1.0.0. */
+/** A project with a step before acquisition and a package step, released as 1.0.0. */
 async function addShop(at: CrashSite): Promise<void> {
   const script = (text: string) => ({ interpreter: 'bash', body: text });
+  const mount = { name: 'mount', kind: 'script', stage: 'beforeAcquisition', script: script('hold') };
   const step = {
     name: 'web',
     kind: 'package',
@@ -100,29 +101,40 @@ async function addShop(at: CrashSite): Promise<void> {
   await at.inspect((store) =>
     store.transaction(async (tx) => {
       await createProject(tx, stepHandlers(), { id: 'shop' }, 'key-1');
-      await replaceProcess(tx, stepHandlers(), { id: 'shop', version: 1 }, [step], 'key-1');
+      await replaceProcess(tx, stepHandlers(), { id: 'shop', version: 1 }, [mount, step], 'key-1');
       await tx.packages.insert({ ...entry, sizeBytes: 10, format: 'zip', publishedAt: Date.now() });
       await createRelease(tx, stepHandlers(), 'shop', { version: '1.0.0' }, 'key-1');
     }),
   );
 }
 
+/** Lets the step before acquisition end, once it runs. */
+function mounted({ scripts }: FakeTentacle): boolean {
+  const [mount] = scripts.values();
+  mount?.proceed();
+  return mount !== undefined;
+}
+
 it.each([
-  ['after the download', (fake: FakeTentacle) => fake.packageCalls.length >= 1],
-  ['after staging', (fake: FakeTentacle) => fake.packageCalls.length >= 2],
-  ['while the pre-deploy script runs', (fake: FakeTentacle) => fake.starts.length === 1],
-])('in the middle of a deployment, %s', async (_, reached) => {
+  ['while a step before acquisition runs', (fake: FakeTentacle) => fake.starts.length === 1],
+  ['while it fetches', (fake: FakeTentacle) => mounted(fake) && fake.stalled === 1],
+  ['after the download', (fake: FakeTentacle) => mounted(fake) && fake.packageCalls.length >= 1],
+  ['after staging', (fake: FakeTentacle) => mounted(fake) && fake.packageCalls.length >= 2],
+  ['while the pre-deploy script runs', (fake: FakeTentacle) => mounted(fake) && fake.starts.length === 2],
+])('in the middle of a deployment, %s', async (when, reached) => {
   const at = await crashSite();
   await addShop(at);
+  if (when === 'while it fetches') at.fake.stalls.add('acquire');
   const { task, kill } = await at.server({ deploy: 'shop', engine: true });
   await waitFor(() => reached(at.fake));
   await kill();
+  at.fake.stalls.clear();
   const second = await at.server({ engine: true });
-  await waitFor(() => at.fake.starts.length === 1);
-  at.fake.script.proceed();
+  await waitFor(() => mounted(at.fake) && at.fake.starts.length === 2);
+  for (const script of at.fake.scripts.values()) script.proceed();
   await second.idle();
   await second.kill();
-  expect(at.fake.starts).toHaveLength(2);
+  expect(at.fake.starts).toHaveLength(3);
   expect([...new Set(at.fake.packageCalls)]).toEqual(
     ['acquire', 'stage', 'activate', 'settle'].map((call) => `${call} web 1.0.0`),
   );

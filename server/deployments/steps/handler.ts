@@ -8,7 +8,7 @@ import type { Release } from '../../store/projects/releases.ts';
 import type { Ticket } from '../../store/tasks/tickets.ts';
 import type { MachineRun } from '../../tasks/execution/machine-run.ts';
 import type { FindSources } from '../../tasks/execution/package-ticket.ts';
-import type { PlannedStep } from '../../tasks/view.ts';
+import type { PlannedStep } from '../../tasks/planned-steps.ts';
 
 export interface PlanContext {
   /** The deployment's machines. */
@@ -45,7 +45,7 @@ export interface Settling<Step extends ProcessStep> {
 
 export interface StepHandler<Step extends ProcessStep = ProcessStep> extends StepKind<Step> {
   /** Decides, when a deployment is accepted, on which machines the step runs and with which actions, in order. */
-  plan(step: Step, context: PlanContext): Omit<PlannedStep, 'name'>;
+  plan(step: Step, context: PlanContext): Pick<PlannedStep, 'actions' | 'machines' | 'acquisition'>;
   /** The interpreters that the step's scripts need on its machines. */
   readonly interpreters?: (step: Step) => readonly string[];
   /** Every action that a plan may contain. Each has a ticket of its own per machine. */
@@ -54,10 +54,11 @@ export interface StepHandler<Step extends ProcessStep = ProcessStep> extends Ste
   readonly settling?: Settling<Step>;
 }
 
-/** The machines with one of the step's target roles; all machines for a step without roles. */
-export function machinesOf({ targetRoles }: ProcessStep, { machines }: PlanContext): string[] {
+/** The machine that the step names; else those with one of its target roles; all machines for a step without roles. */
+export function machinesOf({ machine, targetRoles }: ProcessStep, { machines }: PlanContext): string[] {
+  if (machine !== undefined) return [machine];
   const matches = (roles: readonly string[]) => targetRoles.length === 0 || targetRoles.some((r) => roles.includes(r));
-  return machines.filter((machine) => matches(machine.targetRoles)).map(({ id }) => id);
+  return machines.filter((each) => matches(each.targetRoles)).map(({ id }) => id);
 }
 
 export class StepHandlerRegistry implements StepKinds {

@@ -43,6 +43,7 @@ export const packageStep: StepHandler<PackageStep> = {
     const post = step.postDeploy === undefined ? [] : ['post'];
     return {
       actions: ['acquire', 'stage', ...pre, 'activate', ...post, 'settle'],
+      acquisition: 'acquire',
       machines: machinesOf(step, context),
     };
   },

@@ -9,6 +9,9 @@ export interface ProcessStep {
   readonly kind: string;
   readonly targetRoles: readonly string[];
   readonly timeLimitS?: number;
+  readonly stage?: 'beforeAcquisition';
+  /** The one machine on which a step before acquisition runs. */
+  readonly machine?: string;
 }
 
 export interface PinnedPackage {
