@@ -7,6 +7,7 @@ import type { Bench, Figure } from './support/report.ts';
 const benches: Readonly<Record<string, () => Promise<{ bench: Bench }>>> = {
   agents: () => import('./agents.ts'),
   dispatch: () => import('./dispatch.ts'),
+  distribution: () => import('./distribution.ts'),
   start: () => import('./start.ts'),
   tunnel: () => import('./tunnel.ts'),
 };
