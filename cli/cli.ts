@@ -1,12 +1,19 @@
 // What every command receives: the terminal, the API client, and one way to show a result.
 import type { Command } from 'commander';
+import type { Deletion } from '../contract/deletions.ts';
 import { safeJson } from '../lib/text/unsafe-text.ts';
 import type { ApiClient } from './client/client.ts';
 import type { ContextOptions } from './client/context.ts';
-import { confirm, say, type Terminal } from './terminal.ts';
+import { confirm, say, warn, type Terminal } from './terminal.ts';
 
 interface GlobalOptions extends ContextOptions {
   readonly output: 'table' | 'json';
+}
+
+/** The options of a command that deletes what says what would go. */
+export interface RemoveOptions {
+  readonly yes?: boolean;
+  readonly dryRun?: boolean;
 }
 
 export class Cli {
@@ -56,6 +63,29 @@ export class Cli {
     await client.remove(typeof resource === 'string' ? resource : await resource(client), agreed);
   }
 
+  /**
+   * As `remove`, for what says what would go: that is shown before the question, is all of a dry run, and is answered at
+   * the end.
+   */
+  async removeListed(
+    resource: string | ((client: ApiClient) => Promise<string>),
+    question: string,
+    { yes, dryRun = false }: RemoveOptions,
+  ): Promise<void> {
+    const agreed = () => confirm(this.terminal, question, yes);
+    if (!this.terminal.interactive && !dryRun) await agreed();
+    const client = await this.client();
+    const { deletionLines } = await import('./render/deletion.ts');
+    const path = typeof resource === 'string' ? resource : await resource(client);
+    const deletion = await client.removeListed<Deletion>(path, async (preview) => {
+      if (dryRun) return false;
+      if (yes !== true) for (const line of deletionLines(preview)) warn(this.terminal, line);
+      await agreed();
+      return true;
+    });
+    this.show(deletion, () => deletionLines(deletion).join('\n'));
+  }
+
   get json(): boolean {
     return this.#program.opts<GlobalOptions>().output === 'json';
   }
@@ -75,6 +105,11 @@ export class Cli {
     const client = await this.#client?.catch(() => undefined);
     client?.close();
   }
+}
+
+/** Adds the options of a command that deletes what says what would go. */
+export function removeOptions(command: Command): Command {
+  return command.option('--dry-run', 'show what would go, and delete nothing').option('--yes', 'do not ask');
 }
 
 /** Adds examples to a command's help. */

@@ -123,6 +123,7 @@ export interface EventData {
   /** The host runs the version before again. */
   'node.upgrade-went-back': UpgradeOutline & UpgradeFailure;
   'package.damaged': Nothing;
+  'package.deleted': { readonly version: string; readonly sha256: string; readonly sizeBytes: number };
   'package.pushed': {
     readonly version: string;
     readonly sha256: string;
@@ -217,6 +218,7 @@ export const EVENT_SUBJECTS = {
   'node.upgrade-failed': 'node',
   'node.upgrade-went-back': 'node',
   'package.damaged': 'blob',
+  'package.deleted': 'package',
   'package.pushed': 'package',
   'project.created': 'project',
   'project.updated': 'project',

@@ -1,7 +1,7 @@
 // Packages of the built-in feed.
 import { Type, type Static } from 'typebox';
 import { LONGEST_VERSION, PACKAGE_ID_PATTERN } from './patterns.ts';
-import { Closed, PageOf, Sha256, Timestamp, Words } from './schema.ts';
+import { Closed, List, PageOf, Sha256, Slug, Timestamp, Words } from './schema.ts';
 
 export const PackageId = Type.String({ pattern: PACKAGE_ID_PATTERN });
 /** As it was pushed; the same version may be asked for in another spelling. */
@@ -27,6 +27,20 @@ export const PackageVersion = Type.Object(
   { $id: 'PackageVersion' },
 );
 export type PackageVersion = Static<typeof PackageVersion>;
+
+/** A package: its latest version, and what all its versions need and are used by. */
+export const PackageSummary = Type.Object(
+  {
+    ...PackageVersion.properties,
+    versions: Type.Integer({ description: 'How many there are.' }),
+    totalBytes: Type.Integer({ description: 'Of all versions; the same bytes count once.' }),
+    usedBy: List(Type.Object({ project: Slug, releases: Type.Integer({ description: 'How many pin a version.' }) })),
+  },
+  { $id: 'PackageSummary' },
+);
+export type PackageSummary = Static<typeof PackageSummary>;
+
+export const PackageSummaryPage = PageOf(PackageSummary, 'PackageSummaryPage');
 
 export const PackageVersionPage = PageOf(PackageVersion, 'PackageVersionPage');
 

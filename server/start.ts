@@ -271,6 +271,7 @@ function apiServices({
     pushPackage: feed.push.bind(feed),
     packageVersions: feed.versions.bind(feed),
     findPackage: feed.find.bind(feed),
+    deletePackage: feed.delete.bind(feed),
     openPackage: (sha256: string) => feed.download(sha256),
     healthChecks: () => health.status(),
     wake: () => {

@@ -107,6 +107,17 @@ export class ApiClient {
     await this.request('DELETE', path, { headers });
   }
 
+  /**
+   * Reads a resource, asks what its deletion would remove, and deletes it when `decide` says so, unless it has changed
+   * since. Returns what went, or would go.
+   */
+  async removeListed<T>(path: string, decide: (preview: T) => Promise<boolean>): Promise<T> {
+    const headers = await this.#ifAsRead(path);
+    const { body: preview } = await this.request<T>('DELETE', path, { headers, query: { dryRun: 'true' } });
+    if (!(await decide(preview))) return preview;
+    return (await this.request<T>('DELETE', path, { headers })).body;
+  }
+
   async #ifAsRead(path: string): Promise<Record<string, string>> {
     const { etag } = await this.request<unknown>('GET', path, {});
     return etag === undefined ? {} : { 'if-match': etag };

@@ -5,11 +5,11 @@ import { basename } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { createHash } from 'node:crypto';
 import type { Command } from 'commander';
-import type { PackageVersion, PushedPackage } from '../../contract/packages.ts';
+import type { PackageSummary, PackageVersion, PushedPackage } from '../../contract/packages.ts';
 import { IsthmusError } from '../../contract/errors.ts';
-import { examples, type Cli } from '../cli.ts';
+import { examples, removeOptions, type Cli, type RemoveOptions } from '../cli.ts';
 import { path, type ApiClient } from '../client/client.ts';
-import { renderTable } from '../render/table.ts';
+import { renderTable, type Cell } from '../render/table.ts';
 import { bytes } from '../render/units.ts';
 
 const FORMATS: readonly (readonly [string, string])[] = [
@@ -79,6 +79,12 @@ async function download(
   return { ...wanted, file };
 }
 
+/** A package in a list; the size is that of all its versions. */
+function summaryRow({ id, version, versions, totalBytes, usedBy }: PackageSummary): Cell[] {
+  const users = usedBy.map(({ project, releases }) => `${project} (${releases})`);
+  return [id, version, versions, bytes(totalBytes), users];
+}
+
 /** Adds `package`. */
 export function addPackageCommands(program: Command, cli: Cli): void {
   const group = program.command('package').description('packages of the built-in feed');
@@ -101,12 +107,24 @@ export function addPackageCommands(program: Command, cli: Cli): void {
   const list = group.command('list [id]').description('list packages, or the versions of one');
   examples(list, 'isthmus package list', 'isthmus package list web').action(async (id: string | undefined) => {
     const client = await cli.client();
-    const items = await client.list<PackageVersion>(id === undefined ? 'packages' : path('packages', id, 'versions'));
+    if (id === undefined) {
+      const items = await client.list<PackageSummary>('packages');
+      cli.show(items, () => renderTable(['package', 'latest', 'versions', 'size', 'used by'], items.map(summaryRow)));
+      return;
+    }
+    const items = await client.list<PackageVersion>(path('packages', id, 'versions'));
     const rows = items.map((each) => [each.id, each.version, each.format, bytes(each.sizeBytes), each.sha256]);
-    cli.show(items, () =>
-      renderTable(['package', id === undefined ? 'latest' : 'version', 'format', 'size', 'sha-256'], rows),
-    );
+    cli.show(items, () => renderTable(['package', 'version', 'format', 'size', 'sha-256'], rows));
   });
+
+  const remove = removeOptions(
+    group.command('delete <id> <version>').description('delete a version that no release uses'),
+  );
+  examples(remove, 'isthmus package delete web 1.0.0 --dry-run', 'isthmus package delete web 1.0.0 --yes').action(
+    async (id: string, version: string, options: RemoveOptions) => {
+      await cli.removeListed(path('packages', id, 'versions', version), `Delete ${id} ${version}?`, options);
+    },
+  );
 
   const get = group
     .command('download <id> <version>')

@@ -5,7 +5,7 @@ import type { Project } from '../../contract/projects.ts';
 import type { Variable } from '../../contract/variables.ts';
 import { parseSettings, type SettingsFile } from '../../lib/config/file.ts';
 import { IsthmusError } from '../../contract/errors.ts';
-import { examples, type Cli } from '../cli.ts';
+import { examples, removeOptions, type Cli, type RemoveOptions } from '../cli.ts';
 import { path } from '../client/client.ts';
 import { renderRecord, renderTable } from '../render/table.ts';
 import { readInput, readSecret } from '../files.ts';
@@ -105,11 +105,12 @@ function addProjects(group: Command, cli: Cli): void {
     await warnOfIdleRoles(cli, rolesOf(body));
   });
 
-  const remove = group.command('delete <id>').description('delete a project').option('--yes', 'do not ask');
-  examples(remove, 'isthmus project delete web --yes').action(async (id: string, options: { yes?: boolean }) => {
-    await cli.remove(path('projects', id), `Delete the project ${id} with its variables?`, options.yes);
-    cli.show({ deleted: id }, () => `project ${id} deleted`);
-  });
+  const remove = removeOptions(group.command('delete <id>').description('delete a project that has no release'));
+  examples(remove, 'isthmus project delete web --dry-run', 'isthmus project delete web --yes').action(
+    async (id: string, options: RemoveOptions) => {
+      await cli.removeListed(path('projects', id), `Delete the project ${id} with its variables?`, options);
+    },
+  );
 }
 
 /** A sensitive value comes from a file or standard input; a plain one may stand on the command line. */

@@ -1,7 +1,7 @@
 // `isthmus release …`: releases, which pin a project's process, packages and variables, and the check of Isthmus itself.
 import type { Command } from 'commander';
 import type { Release } from '../../contract/releases.ts';
-import { examples, type Cli } from '../cli.ts';
+import { examples, removeOptions, type Cli, type RemoveOptions } from '../cli.ts';
 import { path, type ApiClient } from '../client/client.ts';
 import { escapeText } from '../render/escape.ts';
 import { renderRecord, renderTable } from '../render/table.ts';
@@ -50,18 +50,18 @@ export function addReleaseCommands(program: Command, cli: Cli): void {
     },
   );
 
-  const remove = group
-    .command('delete <project> <version>')
-    .description('delete a release that no machine has and no task deploys')
-    .option('--yes', 'do not ask');
-  examples(remove, 'isthmus release delete web 1.0.0 --yes').action(
-    async (project: string, version: string, options: { yes?: boolean }) => {
+  const remove = removeOptions(
+    group
+      .command('delete <project> <version>')
+      .description('delete a release that no machine has and no task deploys; its packages stay'),
+  );
+  examples(remove, 'isthmus release delete web 1.0.0 --dry-run', 'isthmus release delete web 1.0.0 --yes').action(
+    async (project: string, version: string, options: RemoveOptions) => {
       const find = async (client: ApiClient): Promise<string> => {
         const { id } = await client.get<Release>(path('projects', project, 'releases', version));
         return path('releases', id);
       };
-      await cli.remove(find, `Delete the release ${version} of ${project}?`, options.yes);
-      cli.show({ deleted: version }, () => `release ${version} of ${project} deleted`);
+      await cli.removeListed(find, `Delete the release ${version} of ${project}?`, options);
     },
   );
 

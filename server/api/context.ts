@@ -8,6 +8,7 @@ import type {
   RawServerBase,
 } from 'fastify';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
+import type { Deletion } from '../../contract/deletions.ts';
 import type { HealthChecks } from '../../contract/machines.ts';
 import type { Reactivation } from '../../contract/nodes.ts';
 import type { Logger } from '../../lib/telemetry/log.ts';
@@ -21,6 +22,7 @@ import type { ApiRole } from '../store/access/api-keys.ts';
 import type { Actor, Page, PageRequest } from '../store/base.ts';
 import type { Node } from '../store/nodes/nodes.ts';
 import type { Package } from '../store/packages/packages.ts';
+import type { DeleteOptions } from '../store/references.ts';
 import type { Store, StoreTransaction } from '../store/store.ts';
 import type { TaskKindRegistry } from '../tasks/kinds.ts';
 import type { NewParentInput } from '../topology/desired-parents.ts';
@@ -76,6 +78,7 @@ export interface ApiServices {
   pushPackage(body: Readable, meta: PackageMeta, actor: Actor): Promise<PushResult>;
   packageVersions(id: string, page: PageRequest): Promise<Page<Package>>;
   findPackage(id: string, version: string): Promise<Package>;
+  deletePackage(id: string, version: string, options: DeleteOptions): Promise<Deletion>;
   openPackage(sha256: string): Promise<Readable>;
   healthChecks(): HealthChecks;
   /** Wakes the task engine: there may be a task to claim. */

@@ -11,6 +11,7 @@ import { parseDocument } from 'yaml';
 import { resolveConfig } from '../../lib/config/resolve.ts';
 import { asOwnerOf } from '../../lib/files/as-owner.ts';
 import { lockDataDir, LOCK_FILES } from '../../lib/files/data-lock.ts';
+import { errnoOf } from '../../lib/files/disk-space.ts';
 import { syncFolder } from '../../lib/files/durable.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import { openMasterKey } from '../../lib/secrets/seal.ts';
@@ -94,6 +95,8 @@ async function pack(
   mkdirSync(staging, { mode: 0o700 });
   const lock = lockDataDir(staging);
   try {
+    // Blobs before the database and after it: a version that it has may be new since, or deleted since.
+    await linkBlobs(join(dataDir, BLOBS), join(staging, BLOBS));
     await copyDatabase(dataDir, copy);
     await rename(join(dataDir, copy), join(staging, DATABASE_FILE));
     await copySettings(dataDir, staging, env);
@@ -192,11 +195,17 @@ async function copyIfPresent(from: string, to: string): Promise<void> {
   if (await lstat(from).catch(() => undefined)) await cp(from, to, { recursive: true, errorOnExist: true });
 }
 
+/** Links the blobs that have no link yet. */
 async function linkBlobs(from: string, to: string): Promise<void> {
   await mkdir(to, { recursive: true, mode: 0o700 });
   for (const prefix of await readdir(from).catch(() => [])) {
-    await mkdir(join(to, prefix), { mode: 0o700 });
-    for (const blob of await readdir(join(from, prefix))) await link(join(from, prefix, blob), join(to, prefix, blob));
+    await mkdir(join(to, prefix), { recursive: true, mode: 0o700 });
+    for (const blob of await readdir(join(from, prefix))) {
+      await link(join(from, prefix, blob), join(to, prefix, blob)).catch((thrown: unknown) => {
+        // Linked before, or deleted just now.
+        if (errnoOf(thrown) !== 'EEXIST' && errnoOf(thrown) !== 'ENOENT') throw thrown;
+      });
+    }
   }
 }
 

@@ -2,12 +2,16 @@
 //   push.ts            receives a package
 //   sources.ts         who gets packages from where
 //   source-finder.ts   answers Sources.Find over gRPC
+//   list.ts            the packages, each with what uses it
+//   delete.ts          deletes versions that nothing uses
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import type { DownloadToken } from '../../certs/signer.ts';
 import type { PeerIdentity } from '../../certs/peer.ts';
+import type { Deletion } from '../../contract/deletions.ts';
 import type { NodeRole } from '../../contract/nodes.ts';
 import { IsthmusError, type ErrorCode } from '../../contract/errors.ts';
+import { Mutex } from '../../lib/async/mutex.ts';
 import type { Logger } from '../../lib/telemetry/log.ts';
 import { DenialLimiter, type DenialLimits } from '../../lib/net/denial-limiter.ts';
 import { BlobServer, type BlobRequest, type BlobServerLimits } from '../../lib/blobs/blob-server.ts';
@@ -18,8 +22,10 @@ import { compareVersions, packageIdKey, versionKey } from '../../lib/package-ver
 import type { MeshStream } from '../../mesh/types.ts';
 import type { Actor, Page, PageRequest } from '../store/base.ts';
 import type { Package } from '../store/packages/packages.ts';
+import type { DeleteOptions } from '../store/references.ts';
 import type { Store } from '../store/store.ts';
 import type { LiveTopology } from '../topology/live.ts';
+import { deleteVersion, dropOrphans, type FeedBytes } from './delete.ts';
 import { PackageSources } from './sources.ts';
 import { PUSH_DEFAULTS, pushPackage, type PackageMeta, type PushResult, type PushLimits } from './push.ts';
 
@@ -51,7 +57,9 @@ const DENIAL_LIMITS: DenialLimits = { perSource: 1, windowMs: 60_000, sources: 1
 
 /** Opens the feed in `<dataDir>/packages`. */
 export async function createFeed(deps: FeedDeps): Promise<Feed> {
-  return new Feed(deps, await BlobStore.open(join(deps.dataDir, 'packages')));
+  const feed = new Feed(deps, await BlobStore.open(join(deps.dataDir, 'packages')));
+  await feed.dropOrphans();
+  return feed;
 }
 
 export class Feed {
@@ -61,6 +69,7 @@ export class Feed {
   readonly #server: BlobServer<PeerIdentity>;
   readonly #denials = new DenialLimiter(DENIAL_LIMITS);
   readonly #damaged = new Set<string>();
+  readonly #changing = new Mutex();
 
   constructor(deps: FeedDeps, blobs: BlobStore) {
     this.#deps = deps;
@@ -77,7 +86,17 @@ export class Feed {
   /** Receives a package (push.ts). */
   push(body: Readable, meta: PackageMeta, actor: Actor): Promise<PushResult> {
     const limits = { ...PUSH_DEFAULTS, ...this.#deps.pushLimits };
-    return pushPackage({ store: this.#deps.store, blobs: this.#blobs, limits }, body, meta, actor);
+    return pushPackage({ ...this.#bytes(), limits }, body, meta, actor);
+  }
+
+  /** Deletes a version, in any spelling (delete.ts). */
+  async delete(id: string, version: string, options: DeleteOptions): Promise<Deletion> {
+    return deleteVersion(this.#bytes(), await this.find(id, version), options);
+  }
+
+  /** Removes the bytes that no version has. */
+  dropOrphans(): Promise<void> {
+    return dropOrphans(this.#bytes());
   }
 
   /** The versions of a package, highest first. Throws NOT_FOUND when there is none. */
@@ -145,6 +164,10 @@ export class Feed {
   /** Ends the downloads under way. */
   stop(): void {
     this.#server.stop();
+  }
+
+  #bytes(): FeedBytes {
+    return { store: this.#deps.store, blobs: this.#blobs, changing: this.#changing };
   }
 
   async #authorise({ peer, downloadToken, sha256 }: BlobRequest<PeerIdentity>): Promise<DownloadToken> {

@@ -4,14 +4,14 @@ import type { Readable } from 'node:stream';
 import { IsthmusError } from '../../contract/errors.ts';
 import { PACKAGE_FORMATS, type PackageFormat, type PushedPackage } from '../../contract/packages.ts';
 import { checkArchive, isPackageFormat } from '../../lib/archives/archive.ts';
-import type { BlobStore } from '../../lib/blobs/blob-store.ts';
 import type { BlobWriter } from '../../lib/blobs/blob-writer.ts';
 import { ProgressFloor, type Floor } from '../../lib/blobs/progress-floor.ts';
 import { freeBytes } from '../../lib/files/disk-space.ts';
 import { packageIdKey, versionKey } from '../../lib/package-versions.ts';
 import type { Actor } from '../store/base.ts';
 import type { Package } from '../store/packages/packages.ts';
-import type { Store, StoreTransaction } from '../store/store.ts';
+import type { StoreTransaction } from '../store/store.ts';
+import { dropIfUnused, type FeedBytes } from './delete.ts';
 
 export interface PackageMeta {
   readonly id?: string | undefined;
@@ -44,9 +44,7 @@ const SLOWEST_PUSH: Floor = { bytes: 16 * 1024, withinMs: 60_000 };
 /** The free space is checked again after this many bytes: others write to the disk too. */
 const BYTES_BETWEEN_CHECKS = 16 * 1024 ** 2;
 
-interface PushDeps {
-  readonly store: Store;
-  readonly blobs: BlobStore;
+interface PushDeps extends FeedBytes {
   readonly limits: PushLimits;
 }
 
@@ -55,13 +53,14 @@ interface PushDeps {
  * Throws BODY_TOO_LARGE or DISK_FULL at the first byte over a limit, or before any byte if the sender announces a size.
  */
 export async function pushPackage(
-  { store, blobs, limits }: PushDeps,
+  { limits, ...feed }: PushDeps,
   body: Readable,
   meta: PackageMeta,
   actor: Actor,
 ): Promise<PushResult> {
   // The body may fail before it is read; reading it then throws.
   body.on('error', () => undefined);
+  const { store, blobs, changing } = feed;
   const named = nameOf(meta);
   const room = { limits, folder: blobs.folder };
   await checkRoom(room, { receivedBytes: 0, comingBytes: meta.sizeBytes ?? 0 });
@@ -73,8 +72,15 @@ export async function pushPackage(
     const entry = { ...named, sha256, sizeBytes: writer.bytes, publishedAt: Date.now() };
     // Checked before the bytes are kept, and again in the transaction, which decides.
     assertSameBytes(await store.packages.find(named.idKey, named.versionKey), sha256);
-    await writer.commit();
-    return await store.transaction((tx) => record(tx, entry, actor));
+    return await changing.run(async () => {
+      await writer.commit();
+      try {
+        return await store.transaction((tx) => record(tx, entry, actor));
+      } catch (thrown) {
+        await dropIfUnused(feed, sha256);
+        throw thrown;
+      }
+    }, sha256);
   } finally {
     await writer.discard();
   }

@@ -1,10 +1,11 @@
 // Creates, changes and deletes projects and their processes, each with its event.
+import type { Deletion } from '../../contract/deletions.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import { isSlug } from '../../lib/ids.ts';
 import type { ProcessStep } from '../store/projects/process.ts';
 import type { Actor } from '../store/base.ts';
 import type { Project } from '../store/projects/projects.ts';
-import { checkUnused } from '../store/references.ts';
+import { checkUnused, type DeleteOptions } from '../store/references.ts';
 import type { StoreTransaction } from '../store/store.ts';
 import { checkProcess } from './process.ts';
 import type { StepKinds } from './step-kinds.ts';
@@ -81,7 +82,11 @@ function outline(process: readonly ProcessStep[]) {
 }
 
 /** Deletes a project with its variables. IN_USE while it has releases. */
-export async function deleteProject(tx: StoreTransaction, { id, version }: ProjectRef, actor: Actor): Promise<void> {
+export async function deleteProject(
+  tx: StoreTransaction,
+  { id, version }: ProjectRef,
+  { actor, dryRun = false }: DeleteOptions,
+): Promise<Deletion> {
   const { items: releases } = await tx.releases.list(id, { limit: RELEASES_NAMED });
   checkUnused(
     `project ${id}`,
@@ -91,7 +96,12 @@ export async function deleteProject(tx: StoreTransaction, { id, version }: Proje
       action: { code: 'DELETE_RELEASE', arguments: { project: id, version: release } },
     })),
   );
-  for (const variable of await tx.variables.all(id)) await deleteVariable(tx, variable, actor);
-  await tx.projects.delete(id, version);
-  await tx.events.append({ actor, type: 'project.deleted', subject: id, data: {} });
+  const variables = await tx.variables.all(id);
+  if (!dryRun) {
+    for (const variable of variables) await deleteVariable(tx, variable, actor);
+    await tx.projects.delete(id, version);
+    await tx.events.append({ actor, type: 'project.deleted', subject: id, data: {} });
+  }
+  const names = variables.map(({ name }) => ({ kind: 'variable', name }) as const);
+  return { dryRun, deleted: [{ kind: 'project', name: id }, ...names], freedBytes: 0, unused: [] };
 }

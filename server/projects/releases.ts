@@ -1,5 +1,6 @@
 // Creates releases: a project's present process and variables, with each package pinned by digest and size. Immutable.
 // One that nothing has installed can be deleted.
+import type { Deletion, UnusedVersion } from '../../contract/deletions.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import { newId } from '../../lib/ids.ts';
 import { latestVersion, packageIdKey, versionKey } from '../../lib/package-versions.ts';
@@ -7,7 +8,7 @@ import type { PinnedPackage, ProcessStep } from '../store/projects/process.ts';
 import type { Actor } from '../store/base.ts';
 import type { Package } from '../store/packages/packages.ts';
 import type { Release } from '../store/projects/releases.ts';
-import { checkUnused, type Reference } from '../store/references.ts';
+import { checkUnused, type DeleteOptions, type Reference } from '../store/references.ts';
 import type { StoreTransaction } from '../store/store.ts';
 import type { StepKinds } from './step-kinds.ts';
 
@@ -66,9 +67,16 @@ export async function createRelease(
   return release;
 }
 
-/** Deletes a release. IN_USE while a task deploys it, or it is the current or previous one of a machine. */
-export async function deleteRelease(tx: StoreTransaction, id: string, actor: Actor): Promise<void> {
-  const { project, version } = await tx.releases.get(id);
+/**
+ * Deletes a release. IN_USE while a task deploys it, or it is the current or previous one of a machine. Its packages
+ * stay; those that no other release uses can then be deleted.
+ */
+export async function deleteRelease(
+  tx: StoreTransaction,
+  id: string,
+  { actor, dryRun = false }: DeleteOptions,
+): Promise<Deletion> {
+  const { project, version, packages } = await tx.releases.get(id);
   const tasks = await tx.deployments.openTasks(id);
   const holders = await tx.installed.holdersOf(id);
   checkUnused(`release ${version} of ${project}`, [
@@ -83,8 +91,26 @@ export async function deleteRelease(tx: StoreTransaction, id: string, actor: Act
       action: { code: 'DEPLOY_OTHER', arguments: { project, environment } },
     })),
   ]);
-  await tx.releases.delete(id);
-  await tx.events.append({ actor, type: 'release.deleted', subject: id, data: { project, version } });
+  const unused = await pinnedOnlyBy(tx, id, packages);
+  if (!dryRun) {
+    await tx.releases.delete(id);
+    await tx.events.append({ actor, type: 'release.deleted', subject: id, data: { project, version } });
+  }
+  return { dryRun, deleted: [{ kind: 'release', name: `${version} of ${project}` }], freedBytes: 0, unused };
+}
+
+/** Those of the versions that a release pins that no other one does. */
+async function pinnedOnlyBy(
+  tx: StoreTransaction,
+  release: string,
+  packages: readonly PinnedPackage[],
+): Promise<UnusedVersion[]> {
+  const unused = new Map<string, UnusedVersion>();
+  for (const { id, version, sizeBytes } of packages) {
+    const users = await tx.packages.releasesOf({ idKey: packageIdKey(id), versionKey: versionKey(version) });
+    if (users.every((user) => user.id === release)) unused.set(`${id} ${version}`, { id, version, sizeBytes });
+  }
+  return [...unused.values()];
 }
 
 /** The package of each step that installs one, by the step's name. */

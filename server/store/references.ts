@@ -1,6 +1,7 @@
 // The errors for references: to something that does not exist, to a node that is revoked or a path over it, and to what
 // is to be deleted.
 import { IsthmusError, rejoining, type RemedyAction } from '../../contract/errors.ts';
+import type { Actor } from './base.ts';
 import type { Machine } from './inventory/machines.ts';
 import type { Node } from './nodes/nodes.ts';
 
@@ -53,6 +54,13 @@ export interface Reference {
   readonly text: string;
   readonly remedy?: string;
   readonly action?: RemedyAction;
+}
+
+/** How something is deleted. */
+export interface DeleteOptions {
+  readonly actor: Actor;
+  /** Says what would go, and deletes nothing. */
+  readonly dryRun?: boolean | undefined;
 }
 
 /** References listed in an error; more would hide what to do. */

@@ -26,6 +26,8 @@ export interface Schema {
   variable_scopes: { variable: string; dimension: ScopeDimension; value: string };
   packages: PackageTable;
   releases: ReleaseTable;
+  /** The package versions that a release pins: `releases.packages_json`, by the keys of `packages`. */
+  release_packages: { release: string; step: string; id_key: string; version_key: string };
   deployments: DeploymentTable;
   tasks: TaskTable;
   tickets: TicketTable;

@@ -297,11 +297,22 @@ describe('the deletion of a release', () => {
       detail: 'project shop is in use by release 1.0',
       action: { code: 'DELETE_RELEASE', arguments: { project: 'shop', version: '1.0' } },
     });
-    expect((await api.call('DELETE', path)).status).toBe(204);
+    expect(await api.call('DELETE', `${path}?dryRun=true`)).toMatchObject({
+      status: 200,
+      body: { dryRun: true, deleted: [{ kind: 'release', name: '1.0 of shop' }] },
+    });
+    expect(await api.call('DELETE', path)).toMatchObject({ status: 200, body: { dryRun: false } });
     expect((await api.call('DELETE', path)).status).toBe(404);
     const { items } = await api.store.events.list({ type: 'release.deleted', limit: 10 });
     expect(items).toMatchObject([{ subject: made.body.id, data: { project: 'shop', version: '1.0' } }]);
-    expect((await api.call('DELETE', '/api/v1/projects/shop', { headers })).status).toBe(204);
+    const deleted = [
+      { kind: 'project', name: 'shop' },
+      { kind: 'variable', name: 'Port' },
+    ];
+    for (const dryRun of [true, false]) {
+      const answer = await api.call('DELETE', `/api/v1/projects/shop?dryRun=${dryRun}`, { headers });
+      expect(answer).toMatchObject({ status: 200, body: { dryRun, deleted, freedBytes: 0, unused: [] } });
+    }
     expect((await api.store.events.list({ type: 'variable.deleted', limit: 10 })).items).toHaveLength(1);
     const { body: history } = await api.call('GET', '/api/v1/deployments?project=shop');
     expect(history.items).toMatchObject([{ release: made.body.id, version: '1.0' }]);

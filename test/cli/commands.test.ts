@@ -482,11 +482,22 @@ describe('tasks', () => {
     const api = await startFakeApi();
     for (const path of ['projects/web/releases/2026.9.2', 'releases/01jrel'])
       api.on(`GET /api/v1/${path}`, (_request, response) => json(response, release));
-    api.on('DELETE /api/v1/releases/01jrel', (_request, response) => response.writeHead(204).end());
+    const unused = [{ id: 'shop.web', version: '1.4.0', sizeBytes: 2048 }];
+    api.on('DELETE /api/v1/releases/01jrel', (request, response) =>
+      json(response, {
+        ...{ dryRun: request.url?.endsWith('dryRun=true') === true, freedBytes: 0, unused },
+        deleted: [{ kind: 'release', name: '2026.9.2 of web' }],
+      }),
+    );
     const argv = [...api.args, 'release', 'delete', 'web', '2026.9.2'];
     expect(await isthmus(argv)).toMatchObject({ code: 2, err: expect.stringContaining('--yes') as string });
     expect(api.requests).toEqual([]);
-    expect(await isthmus([...argv, '--yes'])).toMatchObject({ code: 0, out: 'release 2026.9.2 of web deleted\n' });
+    const then = 'no other release uses package shop.web 1.4.0 (2.00 KiB)\n';
+    const dryRun = await isthmus([...argv, '--dry-run']);
+    expect(dryRun).toMatchObject({ code: 0, out: `release 2026.9.2 of web would be deleted\n${then}` });
+    expect(api.requests.at(-1)).toMatchObject({ method: 'DELETE', url: '/api/v1/releases/01jrel?dryRun=true' });
+    const out = `release 2026.9.2 of web deleted\n${then}`;
+    expect(await isthmus([...argv, '--yes'])).toMatchObject({ code: 0, out });
     expect(api.requests.at(-1)).toMatchObject({ method: 'DELETE', url: '/api/v1/releases/01jrel' });
   });
 

@@ -234,6 +234,7 @@ const anything = {
       ],
     },
   ],
+  usedBy: [{ project: hostile, releases: 1 }],
   clones: [{ hostname: hostile, address: hostile, via: hostile }],
   steps: [{ name: hostile, kind: 'script', targetRoles: [hostile], script: { interpreter: 'bash', body: hostile } }],
   process: [{ name: hostile, kind: 'package', package: { id: hostile }, targetRoles: [hostile] }],

@@ -1,6 +1,5 @@
 // The process that changes the version of a host is killed at every change of a name and every flush, one after the
 // other, as by a power cut. Each time the old version or the new one is current and whole, and the next run ends it.
-import { execFile, execFileSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { readdir, rm } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
@@ -15,6 +14,7 @@ import { verifyFiles } from '../../host/disk/software.ts';
 import { uninstall } from '../../host/versions/uninstall.ts';
 import { upgrade } from '../../host/versions/upgrade.ts';
 import { LOCK_FILES } from '../../lib/files/data-lock.ts';
+import { buildKillAt, runKilledAt } from '../support/kill-at.ts';
 import { lacks } from '../support/needs.ts';
 import { tempDir } from '../support/temp.ts';
 import { orderOf } from './support/orders.ts';
@@ -23,7 +23,6 @@ import { testHost, type TestHost } from './support/test-host.ts';
 
 const support = join(import.meta.dirname, 'support');
 const cache = join(import.meta.dirname, '../../node_modules/.cache/tests/host');
-const preloaded = join(cache, 'kill-at.so');
 /** In one file: it is started some two hundred times. */
 const program = join(cache, 'change-process.js');
 
@@ -73,9 +72,8 @@ const SCENARIOS: readonly Scenario[] = [
 
 describe.skipIf(lacks('linux', 'gcc'))('killed at every step of', () => {
   beforeAll(async () => {
+    buildKillAt();
     mkdirSync(cache, { recursive: true });
-    const source = join(support, 'kill-at.c');
-    execFileSync('gcc', ['-shared', '-fPIC', '-O1', '-Wall', '-Werror', '-o', preloaded, source, '-ldl']);
     writeFileSync(join(cache, 'package.json'), '{ "name": "isthmus", "version": "0.0.0", "type": "module" }\n');
     await build({
       input: join(support, 'change-process.ts'),
@@ -142,23 +140,8 @@ async function copyOf(folder: string, at: number): Promise<string> {
   return copy;
 }
 
-/** Runs the process; answers how many steps it took, undefined when it was killed. */
 function run(folder: string, words: readonly string[], at: number): Promise<number | undefined> {
-  const count = join(folder, 'steps');
-  const env = {
-    ...process.env,
-    LD_PRELOAD: preloaded,
-    KILL_BELOW: join(folder, 'host'),
-    KILL_AT: String(at),
-    KILL_COUNT: count,
-  };
-  return new Promise((resolve, reject) => {
-    execFile(process.execPath, [program, folder, ...words], { env }, (error, _stdout, stderr) => {
-      if (error?.signal === 'SIGKILL') resolve(undefined);
-      else if (error !== null) reject(new Error(stderr));
-      else resolve(Number(readFileSync(count, 'utf8')));
-    });
-  });
+  return runKilledAt([program, folder, ...words], { below: join(folder, 'host'), at });
 }
 
 /** What holds right after the kill, and after the next run; answers the version that is current in the end. */

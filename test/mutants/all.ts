@@ -1,6 +1,7 @@
 // Every mutant, by the file that records it.
 import { hostMutants } from './host.ts';
 import { identityMutants } from './identity.ts';
+import { keepingMutants } from './keeping.ts';
 import { labMutants } from './lab.ts';
 import { meshMutants } from './mesh.ts';
 import type { Mutants } from './mutant.ts';
@@ -20,6 +21,7 @@ export const records: Readonly<Record<string, Mutants>> = {
   'test/mutants/tasks.ts': tasksMutants,
   'test/mutants/tentacle.ts': tentacleMutants,
   'test/mutants/packages.ts': packagesMutants,
+  'test/mutants/keeping.ts': keepingMutants,
   'test/mutants/host.ts': hostMutants,
   'test/mutants/tarball.ts': tarballMutants,
   'test/mutants/upgrades.ts': upgradesMutants,

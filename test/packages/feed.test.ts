@@ -6,7 +6,7 @@ import { PassThrough, Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { silentLogger } from '../../lib/telemetry/log.ts';
-import { listLatest } from '../../server/packages/latest.ts';
+import { listPackages } from '../../server/packages/list.ts';
 import { createFeed, type Feed } from '../../server/packages/feed.ts';
 import { openStore, type Store } from '../../server/store/store.ts';
 import { LiveTopology } from '../../server/topology/live.ts';
@@ -156,9 +156,9 @@ describe('reading', () => {
   it('lists packages, each with the version that a release takes, page by page', async () => {
     for (const version of ['1.9', '1.10', '1.2.0.1', '2.0-alpha']) await push(app(version), version);
     await push(app('next'), '3.0', { id: 'next' });
-    const first = await listLatest(store, { limit: 1 });
+    const first = await listPackages(store, { limit: 1 });
     expect(first.items).toMatchObject([{ id: 'Acme.Web', version: '1.10' }]);
-    const second = await listLatest(store, { limit: 1, cursor: first.next });
+    const second = await listPackages(store, { limit: 1, cursor: first.next });
     expect(second).toMatchObject({ items: [{ id: 'next', version: '3.0' }] });
     expect(second.next).toBeUndefined();
   });

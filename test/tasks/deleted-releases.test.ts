@@ -27,7 +27,7 @@ it('deletes only releases that no machine has, and keeps the deployments of thos
   await deployed(h, '1.0.0');
   const remove = async (version: string) => {
     const found = await h.store.releases.findVersion('shop', version);
-    await h.store.transaction((tx) => deleteRelease(tx, found!.id, actor));
+    await h.store.transaction((tx) => deleteRelease(tx, found!.id, { actor }));
   };
   for (const version of ['1.1.0', '1.2.0']) {
     await deployed(h, version);
@@ -50,13 +50,13 @@ it('deletes only releases that no machine has, and keeps the deployments of thos
     await tx.machines.update('web-1', version, { environments: ['idle'] });
   });
   const project = { id: 'shop', version: 1 };
-  await expect(h.store.transaction((tx) => deleteProject(tx, project, actor))).rejects.toMatchObject({
+  await expect(h.store.transaction((tx) => deleteProject(tx, project, { actor }))).rejects.toMatchObject({
     code: 'IN_USE',
     message: 'project shop is in use by release 1.2.0, release 1.1.0',
     action: { code: 'DELETE_RELEASE', arguments: { project: 'shop', version: '1.2.0' } },
   });
   for (const each of ['1.1.0', '1.2.0']) await remove(each);
-  await h.store.transaction((tx) => deleteProject(tx, project, actor));
+  await h.store.transaction((tx) => deleteProject(tx, project, { actor }));
   expect(await h.store.projects.find('shop')).toBeUndefined();
   expect((await h.store.deployments.list({ project: 'shop' }, { limit: 10 })).items).toHaveLength(3);
 });

@@ -140,9 +140,9 @@ it('keeps in a release what the project no longer has', async () => {
   const kept = await h.store.releases.get(id);
   expect(kept).toMatchObject({ process: [webStep], variables: [{ name: 'Colour', value: 'red' }] });
   await expect(release(h, '1.0.1')).rejects.toMatchObject({ code: 'INVALID_FIELD', field: 'project' });
-  await expect(h.store.transaction((tx) => deleteProject(tx, { id: 'shop', version: 3 }, actor))).rejects.toMatchObject(
-    {
-      code: 'IN_USE',
-    },
-  );
+  await expect(
+    h.store.transaction((tx) => deleteProject(tx, { id: 'shop', version: 3 }, { actor })),
+  ).rejects.toMatchObject({
+    code: 'IN_USE',
+  });
 });

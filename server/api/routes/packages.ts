@@ -1,18 +1,21 @@
 // Packages: push, list, download. Versions are immutable, so pushing the same bytes again changes nothing.
+import { DeleteQuery, Deletion } from '../../../contract/deletions.ts';
 import { bytes, Bytes, json } from '../../../contract/http.ts';
 import {
   ByPackage,
   ByPackageVersion,
+  PackageSummaryPage,
   PackageVersionPage,
   PushedPackage,
   PushHeaders,
   PushQuery,
   PackageVersion as PackageVersionView,
+  type PackageSummary as PackageSummaryView,
 } from '../../../contract/packages.ts';
 import { PageQuery } from '../../../contract/schema.ts';
 import { ERROR_CATALOGUE, IsthmusError } from '../../../contract/errors.ts';
 import type { Package } from '../../store/packages/packages.ts';
-import { listLatest } from '../../packages/latest.ts';
+import { listPackages, type PackageSummary } from '../../packages/list.ts';
 import type { ApiContext, ApiInstance } from '../context.ts';
 import { mapPage, pageRequest } from '../pages.ts';
 import { denied, principalOf } from '../route-access.ts';
@@ -34,13 +37,13 @@ export function packageRoutes(app: ApiInstance, context: ApiContext): void {
       schema: {
         operationId: 'listPackages',
         summary: 'List packages',
-        description: 'Each with its latest version.',
+        description: 'Each with its latest version, how many there are, what they need, and which projects use them.',
         tags,
         querystring: PageQuery,
-        response: { 200: json('A page of packages.', PackageVersionPage) },
+        response: { 200: json('A page of packages.', PackageSummaryPage) },
       },
     },
-    async (request) => mapPage(await listLatest(store, pageRequest(request.query)), toView),
+    async (request) => mapPage(await listPackages(store, pageRequest(request.query)), toSummary),
   );
 
   app.get(
@@ -77,6 +80,27 @@ export function packageRoutes(app: ApiInstance, context: ApiContext): void {
       },
     },
     async ({ params }) => toView(await services.findPackage(params.id, params.version)),
+  );
+
+  app.delete(
+    '/packages/:id/versions/:version',
+    {
+      config: { access: 'operator' },
+      schema: {
+        operationId: 'deletePackageVersion',
+        summary: 'Delete one version of a package',
+        description: '409 `IN_USE` while a release pins it. A dry run answers what would go.',
+        tags,
+        params: ByPackageVersion,
+        querystring: DeleteQuery,
+        response: { 200: json('The version is deleted, unless it is a dry run.', Deletion) },
+      },
+    },
+    (request) => {
+      const { id, version } = request.params;
+      const { dryRun } = request.query;
+      return services.deletePackage(id, version, { actor: principalOf(request).keyId, dryRun });
+    },
   );
 
   app.get(
@@ -147,6 +171,10 @@ function pushRoute(app: ApiInstance, context: ApiContext): void {
       return reply.code(created ? 201 : 200).send(body);
     },
   );
+}
+
+function toSummary({ versions, totalBytes, usedBy, ...latest }: PackageSummary): PackageSummaryView {
+  return { ...toView(latest), versions, totalBytes, usedBy };
 }
 
 function toView({ id, version, sha256, sizeBytes, format, publishedAt }: Package): PackageVersionView {

@@ -1,5 +1,6 @@
 // Projects and their process.
-import { IdempotencyKey, IfMatch, json, noContent } from '../../../contract/http.ts';
+import { DeleteQuery, Deletion } from '../../../contract/deletions.ts';
+import { IdempotencyKey, IfMatch, json } from '../../../contract/http.ts';
 import {
   NewProcess,
   NewProject,
@@ -123,17 +124,20 @@ export function projectRoutes(app: ApiInstance, context: ApiContext): void {
       schema: {
         operationId: 'deleteProject',
         summary: 'Delete one project',
+        description: 'With its variables. A dry run answers what would go.',
         tags,
         params: BySlug,
+        querystring: DeleteQuery,
         headers: IfMatch,
-        response: { 204: noContent('The project is deleted.') },
+        response: { 200: json('The project is deleted, unless it is a dry run.', Deletion) },
       },
     },
     (request, reply) =>
       change(context, request, reply, async (tx, actor) => {
         const { id } = await tx.projects.get(request.params.id);
-        await deleteProject(tx, { id, version: requiredVersion(request) }, actor);
-        return { status: 204, body: null };
+        const { dryRun } = request.query;
+        const body = await deleteProject(tx, { id, version: requiredVersion(request) }, { actor, dryRun });
+        return { status: 200, body };
       }),
   );
 }

@@ -1,5 +1,6 @@
 // Releases: each pins what a deployment installs.
-import { IdempotencyKey, json, noContent } from '../../../contract/http.ts';
+import { DeleteQuery, Deletion } from '../../../contract/deletions.ts';
+import { IdempotencyKey, json } from '../../../contract/http.ts';
 import { ByReleaseVersion, NewRelease, Release as ReleaseView, ReleasePage } from '../../../contract/releases.ts';
 import { ById, BySlug, PageQuery } from '../../../contract/schema.ts';
 import { IsthmusError } from '../../../contract/errors.ts';
@@ -101,16 +102,17 @@ export function releaseRoutes(app: ApiInstance, context: ApiContext): void {
       schema: {
         operationId: 'deleteRelease',
         summary: 'Delete one release',
-        description: 'Past deployments keep its id and version.',
+        description: 'Past deployments keep its id and version. A dry run answers what would go.',
         tags,
         params: ById,
-        response: { 204: noContent('The release is deleted.') },
+        querystring: DeleteQuery,
+        response: { 200: json('The release is deleted, unless it is a dry run.', Deletion) },
       },
     },
     (request, reply) =>
       change(context, request, reply, async (tx, actor) => {
-        await deleteRelease(tx, request.params.id, actor);
-        return { status: 204, body: null };
+        const body = await deleteRelease(tx, request.params.id, { actor, dryRun: request.query.dryRun });
+        return { status: 200, body };
       }),
   );
 }

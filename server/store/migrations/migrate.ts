@@ -5,10 +5,12 @@ import { Migrator, type Migration } from 'kysely/migration';
 import { IsthmusError } from '../../../contract/errors.ts';
 import type { Schema } from '../schema.ts';
 import { migration0001 } from './0001-start.ts';
+import { migration0002 } from './0002-packages.ts';
 
 /** In order. A released name never changes, because databases record it. */
 export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0001-start': migration0001,
+  '0002-packages': migration0002,
 };
 
 /** The schema of this version. */

@@ -1,6 +1,6 @@
 // Packages: the index from ids and versions to blobs, which are named by their digest. Versions are immutable.
 import type { PackageFormat } from '../../../contract/packages.ts';
-import type { Selectable } from 'kysely';
+import { sql, type Selectable } from 'kysely';
 import type { Schema } from '../schema.ts';
 import type { Executor, Page, PageRequest } from '../base.ts';
 import { decodeCursor, toPage, mapConstraintErrors } from '../base.ts';
@@ -16,6 +16,21 @@ export interface Package {
   readonly sizeBytes: number;
   readonly format: PackageFormat;
   readonly publishedAt: number;
+}
+
+/** A release that pins a package version. */
+export interface PinningRelease {
+  readonly id: string;
+  readonly project: string;
+  readonly version: string;
+}
+
+/** A project whose releases pin some version of a package. */
+export interface PackageUse {
+  readonly idKey: string;
+  readonly project: string;
+  /** How many. */
+  readonly releases: number;
 }
 
 export class PackageRepository {
@@ -80,6 +95,53 @@ export class PackageRepository {
     const rows = await this.#db.selectFrom('packages').selectAll().where('id_key', 'in', page.items).execute();
     const versions = Map.groupBy(rows.map(toPackage), ({ idKey }) => idKey);
     return { ...page, items: page.items.map((id) => versions.get(id) ?? []) };
+  }
+
+  /** Deletes a version. */
+  async delete({ idKey, versionKey }: Pick<Package, 'idKey' | 'versionKey'>): Promise<void> {
+    await this.#db.deleteFrom('packages').where('id_key', '=', idKey).where('version_key', '=', versionKey).execute();
+  }
+
+  /** The releases that pin a version, oldest first. */
+  async releasesOf({ idKey, versionKey }: Pick<Package, 'idKey' | 'versionKey'>): Promise<PinningRelease[]> {
+    return this.#db
+      .selectFrom('release_packages as pin')
+      .innerJoin('releases', 'releases.id', 'pin.release')
+      .select(['releases.id', 'releases.project', 'releases.version'])
+      .distinct()
+      .where('pin.id_key', '=', idKey)
+      .where('pin.version_key', '=', versionKey)
+      .orderBy('releases.created_at')
+      .orderBy('releases.id')
+      .execute();
+  }
+
+  /** Of each of these ids, the projects whose releases pin it, with the number of those releases. */
+  async usesOf(idKeys: readonly string[]): Promise<PackageUse[]> {
+    if (idKeys.length === 0) return [];
+    const rows = await this.#db
+      .selectFrom('release_packages as pin')
+      .innerJoin('releases', 'releases.id', 'pin.release')
+      .select(({ fn }) => ['pin.id_key', 'releases.project', fn.count<number>('releases.id').distinct().as('releases')])
+      .where('pin.id_key', 'in', idKeys)
+      .groupBy(['pin.id_key', 'releases.project'])
+      .orderBy('pin.id_key')
+      .orderBy('releases.project')
+      .execute();
+    return rows.map(({ id_key: idKey, ...use }) => ({ idKey, ...use }));
+  }
+
+  /** The open tasks that name a digest in what they are to do, such as upgrades of nodes. */
+  async openTasksOf(sha256: string): Promise<string[]> {
+    const rows = await this.#db
+      .selectFrom('tasks')
+      .select('id')
+      .where('ended_at', 'is', null)
+      .where(sql<boolean>`instr(payload_json, ${sha256}) > 0`)
+      .orderBy('created_at')
+      .orderBy('id')
+      .execute();
+    return rows.map(({ id }) => id);
   }
 
   /** The package versions with these bytes. */

@@ -1,9 +1,10 @@
 // Releases (immutable snapshots of a project) and deployments (a release sent to an environment by a task).
 import type { Selectable } from 'kysely';
+import { packageIdKey, versionKey } from '../../../lib/package-versions.ts';
 import type { PinnedPackage, ProcessStep } from './process.ts';
 import type { Schema } from '../schema.ts';
 import type { Executor, Page, PageRequest } from '../base.ts';
-import { decodeCursor, found, fromJson, toPage, mapConstraintErrors } from '../base.ts';
+import { assertInTransaction, decodeCursor, found, fromJson, toPage, mapConstraintErrors } from '../base.ts';
 import type { Variable } from './variables.ts';
 
 export interface Release {
@@ -43,8 +44,9 @@ export class ReleaseRepository {
     this.#db = db;
   }
 
-  /** ALREADY_EXISTS when the project has this version already. */
+  /** ALREADY_EXISTS when the project has this version already. Call it in a transaction. */
   async insert(release: Release): Promise<void> {
+    assertInTransaction(this.#db);
     await mapConstraintErrors(`release ${release.version} of ${release.project}`, () =>
       this.#db
         .insertInto('releases')
@@ -61,6 +63,10 @@ export class ReleaseRepository {
         })
         .execute(),
     );
+    const pins = release.packages.map(({ step, id, version }) => ({
+      ...{ release: release.id, step, id_key: packageIdKey(id), version_key: versionKey(version) },
+    }));
+    if (pins.length > 0) await this.#db.insertInto('release_packages').values(pins).execute();
   }
 
   async get(id: string): Promise<Release> {

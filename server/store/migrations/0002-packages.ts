@@ -1,0 +1,29 @@
+// Migration 2: packages. A released version of it is never edited; a change is a new migration.
+import { sql } from 'kysely';
+import type { Kysely } from 'kysely';
+import type { Migration } from 'kysely/migration';
+
+export const migration0002: Migration = {
+  async up(db: Kysely<never>): Promise<void> {
+    await pinnedPackages(db);
+  },
+};
+
+/** What each release pins, as rows: which releases use a version of a package is asked often. */
+async function pinnedPackages(db: Kysely<never>): Promise<void> {
+  await db.schema
+    .createTable('release_packages')
+    .addColumn('release', 'text', (column) => column.notNull().references('releases.id').onDelete('cascade'))
+    .addColumn('step', 'text', (column) => column.notNull())
+    .addColumn('id_key', 'text', (column) => column.notNull())
+    .addColumn('version_key', 'text', (column) => column.notNull())
+    .addPrimaryKeyConstraint('release_packages_key', ['release', 'step'])
+    .execute();
+  await sql`create index release_packages_by_package on release_packages (id_key, version_key)`.execute(db);
+  // Each pin has id and version as the feed had them then, and no version was ever deleted.
+  await sql`insert into release_packages (release, step, id_key, version_key)
+    select r.id, json_extract(pin.value, '$.step'), p.id_key, p.version_key
+    from releases r, json_each(r.packages_json) pin
+    join packages p on p.id = json_extract(pin.value, '$.id') and p.version = json_extract(pin.value, '$.version')
+  `.execute(db);
+}
