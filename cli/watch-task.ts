@@ -1,6 +1,6 @@
 // Shows a task live until its end: log lines, settled steps, and a line of progress per machine.
 import type { LogData, MessageData } from '../contract/task-stream.ts';
-import { END_STATES, type Task } from '../contract/tasks.ts';
+import { END_STATES, STAGES, type Task } from '../contract/tasks.ts';
 import { Mutex } from '../lib/async/mutex.ts';
 import { IsthmusError, receivedAction } from '../contract/errors.ts';
 import { path, type ApiClient } from './client/client.ts';
@@ -10,7 +10,8 @@ import { LiveRegion } from './render/live.ts';
 import { actionText } from './render/remedy.ts';
 import { StreamView } from './render/stream-view.ts';
 import { machineErrors, taskRemedies } from './render/task-remedies.ts';
-import { changedSteps, errorText, machineLines } from './render/task.ts';
+import { SettledSteps } from './render/settled-steps.ts';
+import { errorText, machineLines } from './render/task.ts';
 import type { ServerEvent } from './client/sse.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -40,9 +41,32 @@ class Refresher {
     }, REFRESH_EVERY_MS);
   }
 
-  async finish(): Promise<void> {
+  async now(): Promise<void> {
     clearTimeout(this.#timer);
+    this.#timer = undefined;
     await this.#running.run(this.#refresh);
+  }
+}
+
+/** How often the progress of one package is printed where no line can be redrawn. */
+const PROGRESS_EVERY_MS = 5_000;
+
+/** Leaves out messages that other lines show: the progress of a package now and then, and its arrival. */
+class ProgressFilter {
+  readonly #redraws: boolean;
+  readonly #shownAt = new Map<string | null, number>();
+
+  constructor({ redraws }: Terminal) {
+    this.#redraws = redraws;
+  }
+
+  shows({ at, ticket, data }: MessageData): boolean {
+    const facts = data ?? {};
+    if ('acquired' in facts) return false;
+    if (!('receivedBytes' in facts)) return true;
+    if (this.#redraws || at < (this.#shownAt.get(ticket) ?? -Infinity) + PROGRESS_EVERY_MS) return false;
+    this.#shownAt.set(ticket, at);
+    return true;
   }
 }
 
@@ -79,10 +103,12 @@ export async function watchTask(
 ): Promise<Task> {
   const region = new LiveRegion(terminal);
   const view = new StreamView(region, terminal);
+  const settled = new SettledSteps();
+  const progress = new ProgressFilter(terminal);
   let task: Task | undefined;
   const refresher = new Refresher(async () => {
     const now = await client.get<Task>(path('tasks', id));
-    for (const line of changedSteps(task, now)) region.print(line);
+    for (const line of settled.take(now)) region.print(line);
     if (now.blockedBy !== undefined && task?.blockedBy === undefined)
       region.print(await waitsFor(client, now.blockedBy));
     task = now;
@@ -93,11 +119,16 @@ export async function watchTask(
     await followTask(client, id, {
       signal: terminal.signal,
       ...(options.retryForMs === undefined ? {} : { retryForMs: options.retryForMs }),
-      onEvent: (event) => {
+      onEvent: async (event) => {
         const part = event.event === 'log' && options.output !== false ? dataOf<LogData>(event) : undefined;
         if (part !== undefined) view.showLog(part);
         const message = event.event === 'message' ? dataOf<MessageData>(event) : undefined;
-        if (message !== undefined) region.print(messageLine(message));
+        const stage = STAGES.find((each) => each === message?.data?.stage);
+        if (stage !== undefined) {
+          // What has settled before belongs above the heading.
+          await refresher.now();
+          region.print(settled.begin(stage));
+        } else if (message !== undefined && progress.shows(message)) region.print(messageLine(message));
         if (event.event !== 'log') refresher.soon();
       },
       onReconnect: (error) => {
@@ -105,7 +136,7 @@ export async function watchTask(
         region.print(`(no answer: ${error.message}; trying again)`);
       },
     });
-    await refresher.finish();
+    await refresher.now();
   } finally {
     view.close();
   }

@@ -2,7 +2,7 @@
 import { Type, type Static } from 'typebox';
 import { Action } from './problem.ts';
 import { List, Nullable, OneOf, SequenceQuery, Timestamp, Words } from './schema.ts';
-import { TaskState } from './tasks.ts';
+import { Stage, TaskState } from './tasks.ts';
 
 const seq = Type.Integer({ description: 'Its number in the stream, which rises by one.' });
 
@@ -34,6 +34,7 @@ const MessageFacts = Type.Object(
   {
     remedy: Type.Optional(Type.String({ description: 'What to do, in words.' })),
     action: Type.Optional(Action),
+    stage: Type.Optional(Stage),
   },
   { $id: 'MessageFacts', description: 'Facts for programs, more than these.', additionalProperties: true },
 );

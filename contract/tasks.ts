@@ -50,8 +50,22 @@ export const TaskSummaryPage = PageOf(TaskSummary, 'TaskSummaryPage');
 
 /** The stages of a deployment, in order. */
 export const STAGES = ['beforeAcquisition', 'acquisition', 'steps'] as const;
-export const Stage = Words(STAGES, { $id: 'Stage', description: 'A stage of a deployment; they run in this order.' });
+export const Stage = Words(STAGES, {
+  $id: 'Stage',
+  description: 'A stage of a deployment, in which they run in this order; absent where there is nothing but steps.',
+});
 export type Stage = Static<typeof Stage>;
+
+export const PackageProgress = Type.Object(
+  {
+    receivedBytes: Type.Integer(),
+    totalBytes: Type.Integer(),
+    bytesPerS: Type.Integer({ description: 'Since the progress before.' }),
+    from: Type.String({ description: 'The source that sends now.' }),
+  },
+  { $id: 'PackageProgress', description: 'How far a package is on its way to a machine.' },
+);
+export type PackageProgress = Static<typeof PackageProgress>;
 
 export const TaskStep = Type.Object(
   {
@@ -69,6 +83,7 @@ export const TaskStep = Type.Object(
     startedAt: Nullable(Timestamp),
     endedAt: Nullable(Timestamp),
     error: Type.Optional(TaskError),
+    progress: Type.Optional(PackageProgress),
     detail: Nullable(
       Type.Record(Type.String(), Type.Unknown(), {
         description: 'Facts that the action reports: where a package came from, what a check found.',

@@ -12,7 +12,8 @@ interface FollowOptions {
   readonly signal: AbortSignal;
   /** How long to keep trying while the server does not answer. */
   readonly retryForMs?: number;
-  readonly onEvent: (event: ServerEvent) => void;
+  /** The next event waits for its end. */
+  readonly onEvent: (event: ServerEvent) => void | Promise<void>;
   readonly onReconnect?: (error: Error) => void;
 }
 
@@ -39,10 +40,10 @@ async function readStream(
     response.on('data', () => watchdog.feed());
     for await (const event of serverEvents(response)) {
       if (event.event === 'end') {
-        options.onEvent(event);
+        await options.onEvent(event);
         return 'ended';
       }
-      options.onEvent(event);
+      await options.onEvent(event);
       if (event.id !== undefined) last.id = event.id;
     }
     return 'cut';

@@ -3,12 +3,13 @@ import type { Command } from 'commander';
 import type { HealthChecks, Machine } from '../../contract/machines.ts';
 import type { TaskSummary } from '../../contract/tasks.ts';
 import { IsthmusError } from '../../contract/errors.ts';
+import { bytes } from '../../lib/text/byte-size.ts';
 import { examples, type Cli } from '../cli.ts';
 import { escapeText } from '../render/escape.ts';
 import { acceptsWork, healthText } from '../render/machine.ts';
 import { reactivates } from '../render/remedy.ts';
 import { renderTable } from '../render/table.ts';
-import { bytes, moment } from '../render/units.ts';
+import { moment } from '../render/units.ts';
 import { targetsOf, withTargets, type TargetOptions } from './script.ts';
 import { accepted, withFollow, type FollowOptions } from './task.ts';
 

@@ -3,13 +3,14 @@ import type { Command } from 'commander';
 import type { Hop, Mesh, MeshLink, Ping, ProbeError, Trace, TracedPath } from '../../contract/mesh.ts';
 import type { Node } from '../../contract/nodes.ts';
 import { IsthmusError, receivedAction } from '../../contract/errors.ts';
+import { bytes } from '../../lib/text/byte-size.ts';
 import { examples, type Cli } from '../cli.ts';
 import type { ApiClient } from '../client/client.ts';
 import { escapeText } from '../render/escape.ts';
 import { clonesText } from '../render/clone.ts';
 import { lastErrorText } from '../render/link.ts';
 import { renderTable } from '../render/table.ts';
-import { bytes, daysUntil, milliseconds } from '../render/units.ts';
+import { daysUntil, milliseconds } from '../render/units.ts';
 import { count } from '../values.ts';
 
 function stateOf(link: MeshLink): string {

@@ -7,10 +7,10 @@ import { createHash } from 'node:crypto';
 import type { Command } from 'commander';
 import type { PackageSummary, PackageVersion, PushedPackage } from '../../contract/packages.ts';
 import { IsthmusError } from '../../contract/errors.ts';
+import { bytes } from '../../lib/text/byte-size.ts';
 import { examples, removeOptions, type Cli, type RemoveOptions } from '../cli.ts';
 import { path, type ApiClient } from '../client/client.ts';
 import { renderTable, type Cell } from '../render/table.ts';
-import { bytes } from '../render/units.ts';
 
 const FORMATS: readonly (readonly [string, string])[] = [
   ['.tar.gz', 'tar.gz'],

@@ -87,10 +87,11 @@ function addProjects(group: Command, cli: Cli): void {
       step.name,
       step.kind,
       step.kind === 'package' ? step.package.id : undefined,
-      step.targetRoles,
+      ...whenAndWhere(step),
     ]);
     const head = renderRecord({ project: project.id, name: project.name, description: project.description });
-    cli.show(project, () => `${head}\n\n${renderTable(['#', 'step', 'kind', 'package', 'target roles'], rows)}`);
+    const headings = ['#', 'step', 'kind', 'package', 'stage', 'runs on'];
+    cli.show(project, () => `${head}\n\n${renderTable(headings, rows)}`);
   });
 
   const setProcess = group
@@ -111,6 +112,13 @@ function addProjects(group: Command, cli: Cli): void {
       await cli.removeListed(path('projects', id), `Delete the project ${id} with its variables?`, options);
     },
   );
+}
+
+/** The stage of a step, and its machines. */
+function whenAndWhere(step: Project['process'][number]): readonly [string, string] {
+  const roles = step.targetRoles.length === 0 ? 'every machine' : step.targetRoles.join(', ');
+  if (step.kind === 'package') return ['acquisition, steps', roles];
+  return [step.stage === undefined ? 'steps' : 'before acquisition', step.machine ?? roles];
 }
 
 /** A sensitive value comes from a file or standard input; a plain one may stand on the command line. */

@@ -1,11 +1,12 @@
 // `isthmus release …`: releases, which pin a project's process, packages and variables, and the check of Isthmus itself.
 import type { Command } from 'commander';
 import type { Release } from '../../contract/releases.ts';
+import { bytes } from '../../lib/text/byte-size.ts';
 import { examples, removeOptions, type Cli, type RemoveOptions } from '../cli.ts';
 import { path, type ApiClient } from '../client/client.ts';
 import { escapeText } from '../render/escape.ts';
 import { renderRecord, renderTable } from '../render/table.ts';
-import { bytes, moment } from '../render/units.ts';
+import { moment } from '../render/units.ts';
 import { collectPairs } from '../values.ts';
 import { addVerifyCommand } from './verify-software.ts';
 

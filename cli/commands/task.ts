@@ -62,9 +62,10 @@ async function showLog(cli: Cli, id: string): Promise<void> {
   else warn(cli.terminal, `the log is empty; \`isthmus task show ${escapeText(id)}\` shows what each machine says`);
 }
 
-/** The scripts' output, and what somebody should know. */
+/** The scripts' output, how packages came, and what somebody should know. */
 function isInLog(entry: StreamEntry): boolean {
-  return entry.kind === 'log' || (entry.kind === 'message' && entry.level !== 'info');
+  if (entry.kind !== 'message' || entry.level !== 'info') return entry.kind !== 'state';
+  return entry.data !== null && ('stage' in entry.data || 'acquired' in entry.data);
 }
 
 /** Whole lines, each where its first part is. */
@@ -85,7 +86,8 @@ function logText(entries: readonly StreamEntry[], redraws: boolean): string {
 function messageLine(entry: Exclude<StreamEntry, { kind: 'log' }>): string {
   const machine = escapeText(entry.machine ?? 'server');
   const text = entry.text.startsWith(`${machine}: `) ? entry.text.slice(machine.length + 2) : entry.text;
-  return `${machine} ! ${escapeText(text)}${entry.code === null ? '' : ` (${entry.code})`}`;
+  const mark = entry.level === 'info' ? '-' : '!';
+  return `${machine} ${mark} ${escapeText(text)}${entry.code === null ? '' : ` (${entry.code})`}`;
 }
 
 /** Adds `task`. */
@@ -130,7 +132,7 @@ export function addTaskCommands(program: Command, cli: Cli): void {
   ).action((id: string) => accepted(cli, { id }, { follow: true }));
 
   examples(
-    group.command('log <id>').description('show every line that its scripts wrote'),
+    group.command('log <id>').description('show every line that its scripts wrote, and how its packages came'),
     'isthmus task log 01j…',
   ).action((id: string) => showLog(cli, id));
 

@@ -4,10 +4,11 @@ import type { Machine } from '../../contract/machines.ts';
 import type { Mesh, Ping } from '../../contract/mesh.ts';
 import type { Task } from '../../contract/tasks.ts';
 import { IsthmusError } from '../../contract/errors.ts';
+import { bytes } from '../../lib/text/byte-size.ts';
 import type { ApiClient } from '../client/client.ts';
 import { healthText } from '../render/machine.ts';
 import { renderTable } from '../render/table.ts';
-import { bytes, milliseconds } from '../render/units.ts';
+import { milliseconds } from '../render/units.ts';
 import { routesText } from '../values.ts';
 import { siteLinks } from './topology.ts';
 

@@ -1,7 +1,7 @@
 // What a deletion removes, as lines.
 import type { Deletion } from '../../contract/deletions.ts';
+import { bytes } from '../../lib/text/byte-size.ts';
 import { escapeText } from './escape.ts';
-import { bytes } from './units.ts';
 
 /** One line for each thing that goes or went, and one for what is then unused. */
 export function deletionLines({ dryRun, deleted, freedBytes, unused }: Deletion): string[] {

@@ -1,9 +1,17 @@
 // Renders a task as text: one line per machine while it runs, a table when it has ended.
-import { END_STATES, type Task, type TaskError, type TaskMachine, type TaskStep } from '../../contract/tasks.ts';
+import {
+  END_STATES,
+  type Stage,
+  type Task,
+  type TaskError,
+  type TaskMachine,
+  type TaskStep,
+} from '../../contract/tasks.ts';
+import { bytes } from '../../lib/text/byte-size.ts';
 import { escapeText } from './escape.ts';
 import { taskRemedies } from './task-remedies.ts';
 import { renderRecord, renderTable, type Cell } from './table.ts';
-import { bytes, moment } from './units.ts';
+import { moment } from './units.ts';
 
 const SETTLED: readonly string[] = [...END_STATES, 'skipped'];
 
@@ -24,7 +32,7 @@ function numberOf(detail: TaskStep['detail'], key: string): number | undefined {
   return typeof value === 'number' ? value : undefined;
 }
 
-/** How a package, or another version, came there: `2.8 MiB in 1.2 s from mirror-eu`. */
+/** How a package, or another version, came there: `2.8 MiB in 1.2 s (2.3 MiB/s) from mirror-eu`. */
 export function packageText(step: TaskStep): string {
   if (step.detail?.['cached'] === true) return 'in its cache already';
   if (step.detail?.['already'] === true) return 'there already';
@@ -33,7 +41,21 @@ export function packageText(step: TaskStep): string {
   const from = step.detail?.['from'];
   if (typeof from !== 'string' || from === '') return '';
   if (size === undefined || seconds === undefined) return `from ${from}`;
-  return `${bytes(size)} in ${seconds.toFixed(1)} s from ${from}`;
+  const rate = bytes(Math.round(size / Math.max(seconds, 0.001)));
+  return `${bytes(size)} in ${seconds.toFixed(1)} s (${rate}/s) from ${from}`;
+}
+
+/** How far a package is: `19 % of 64.0 MiB at 11.9 MiB/s from mirror-eu`. */
+function progressText({ progress }: TaskStep): string {
+  if (progress === undefined) return '';
+  const { receivedBytes, totalBytes, bytesPerS, from } = progress;
+  const percent = totalBytes === 0 ? 0 : Math.floor((100 * receivedBytes) / totalBytes);
+  return `${percent} % of ${bytes(totalBytes)} at ${bytes(bytesPerS)}/s from ${from}`;
+}
+
+/** `before acquisition` */
+function stageText({ stage }: TaskStep): string | undefined {
+  return stage === 'beforeAcquisition' ? 'before acquisition' : stage;
 }
 
 /** `163 (signal 35)` */
@@ -62,7 +84,7 @@ function messageText({ machine, message }: TaskMachine): string | undefined {
 export function machineLine(machine: TaskMachine, nameWidth: number): string {
   const done = machine.steps.filter((step) => SETTLED.includes(step.state)).length;
   const current = machine.steps.find((step) => !SETTLED.includes(step.state));
-  const at = current === undefined ? (leftOutText(machine) ?? '') : `${stepLabel(current)} ${packageText(current)}`;
+  const at = current === undefined ? (leftOutText(machine) ?? '') : `${stepLabel(current)} ${progressText(current)}`;
   const name = escapeText(machine.machine).padEnd(nameWidth);
   return `  ${name}  ${bar(done, machine.steps.length)} ${machine.state.padEnd(9)} ${escapeText(at.trim())}`.trimEnd();
 }
@@ -74,22 +96,25 @@ export function machineLines(task: Task): string[] {
   return machines.map((machine) => machineLine(machine, width));
 }
 
-/** What changed between two states of a task: one line per step that has settled. */
-export function changedSteps(before: Task | undefined, now: Task): string[] {
-  const known = new Map<string, string>();
-  for (const { machine, steps } of before?.machines ?? []) {
-    for (const step of steps) known.set(`${machine} ${stepLabel(step)}`, step.state);
-  }
-  const lines: string[] = [];
-  for (const machine of now.machines) {
-    for (const step of machine.steps) {
-      // The machine's line and its messages show a running step.
-      if (!SETTLED.includes(step.state) || known.get(`${machine.machine} ${stepLabel(step)}`) === step.state) continue;
-      const more = [packageText(step), errorText(step.error, machine.machine)].filter((text) => text !== '').join('; ');
-      lines.push(escapeText(`${machine.machine}: ${stepLabel(step)} ${step.state}${more === '' ? '' : ` · ${more}`}`));
-    }
-  }
-  return lines;
+interface SettledLine {
+  /** Unique in the task. */
+  readonly key: string;
+  readonly stage: Stage | undefined;
+  readonly line: string;
+}
+
+/** One line for each step that has settled, on each machine. */
+export function settledLines({ machines }: Task): SettledLine[] {
+  return machines.flatMap(({ machine, steps }) =>
+    // The machine's line and its messages show a running step.
+    steps.flatMap((step) => {
+      if (!SETTLED.includes(step.state)) return [];
+      const label = stepLabel(step);
+      const more = [packageText(step), errorText(step.error, machine)].filter((text) => text !== '').join('; ');
+      const line = escapeText(`${machine}: ${label} ${step.state}${more === '' ? '' : ` · ${more}`}`);
+      return { key: `${machine} ${label}`, stage: step.stage, line };
+    }),
+  );
 }
 
 /** The whole task, for `task show`. */
@@ -106,10 +131,13 @@ export function renderTask(task: Task): string {
     ...(task.error ? { error: errorText(task.error) } : {}),
     ...(task.blockedBy ? { 'blocked by': task.blockedBy.join(', ') } : {}),
   });
+  const isStaged = task.machines.some(({ steps }) => steps.some(({ stage }) => stage !== undefined));
+  const noStage = isStaged ? [undefined] : [];
   const rows = task.machines.flatMap((machine): (readonly Cell[])[] => {
     const current = machine.steps.find(({ state }) => !SETTLED.includes(state));
     const steps = machine.steps.map((step) => [
       machine.machine,
+      ...(isStaged ? [stageText(step)] : []),
       stepLabel(step),
       step.state,
       exitText(step),
@@ -117,16 +145,27 @@ export function renderTask(task: Task): string {
       errorText(step.error, machine.machine),
     ]);
     return steps.length === 0
-      ? [[machine.machine, undefined, machine.state, undefined, leftOutText(machine) ?? 'not started', undefined]]
+      ? [
+          [
+            machine.machine,
+            ...noStage,
+            undefined,
+            machine.state,
+            undefined,
+            leftOutText(machine) ?? 'not started',
+            undefined,
+          ],
+        ]
       : steps;
   });
   for (const { step, reason } of task.skippedSteps ?? []) {
-    rows.push([undefined, step, 'skipped', undefined, reason, undefined]);
+    rows.push([undefined, ...noStage, step, 'skipped', undefined, reason, undefined]);
   }
   const remedies = taskRemedies(task).map(({ code, text }) => escapeText(`what to do (${code}): ${text}`));
+  const headings = ['machine', ...(isStaged ? ['stage'] : []), 'step', 'state', 'exit', 'detail', 'error'];
   return [
     head,
-    ...(rows.length === 0 ? [] : [renderTable(['machine', 'step', 'state', 'exit', 'detail', 'error'], rows)]),
+    ...(rows.length === 0 ? [] : [renderTable(headings, rows)]),
     ...(remedies.length === 0 ? [] : [remedies.join('\n')]),
   ].join('\n\n');
 }

@@ -1,17 +1,5 @@
-// Formats sizes, durations and moments.
+// Formats durations and moments.
 import { DAY_MS } from '../../lib/time.ts';
-
-/** `1.5 MiB` */
-export function bytes(count: number): string {
-  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
-  let value = count;
-  let unit = 0;
-  while (value >= 1024 && unit < units.length - 1) {
-    value /= 1024;
-    unit += 1;
-  }
-  return unit === 0 ? `${value} B` : `${value.toFixed(value < 10 ? 2 : 1)} ${units[unit]}`;
-}
 
 /** `3.2 ms`, `1.4 s` */
 export function milliseconds(count: number | null | undefined): string {

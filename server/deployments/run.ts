@@ -3,9 +3,10 @@
 // that after a crash of the server a deployment continues where it stopped.
 import PQueue from 'p-queue';
 import { LongTimer } from '../../lib/async/long-timer.ts';
+import type { Stage } from '../../contract/tasks.ts';
 import { newId } from '../../lib/ids.ts';
 import type { Ticket } from '../store/tasks/tickets.ts';
-import type { Store } from '../store/store.ts';
+import type { Store, StoreTransaction } from '../store/store.ts';
 import type { TaskContext } from '../tasks/context.ts';
 import type { TicketDeps } from '../tasks/execution/machine-run.ts';
 import { MACHINES_AT_ONCE } from '../tasks/execution/per-machine.ts';
@@ -32,8 +33,11 @@ export async function runDeployment(
   const machines = new MachineSteps(deps, context, facts);
   try {
     let unfinished = false;
+    let stage: Stage | undefined;
     for (const round of roundsOf(payload.steps)) {
-      const tickets = await ticketsOfRound(deps, context, payload, round);
+      const beginsStage = round.stage !== stage;
+      stage = round.stage;
+      const tickets = await ticketsOfRound(deps, context, payload, { ...round, beginsStage });
       if (tickets === undefined) {
         unfinished = true;
         break;
@@ -61,7 +65,7 @@ async function ticketsOfRound(
   { store }: TicketDeps,
   context: TaskContext,
   { steps }: DeploymentPayload,
-  round: Round,
+  round: Round & { readonly beginsStage: boolean },
 ): Promise<readonly Ticket[] | undefined> {
   const known = await store.tickets.byTask(context.task.id);
   // They are committed together.
@@ -84,8 +88,16 @@ async function ticketsOfRound(
   if (context.finish.aborted) return undefined;
   return context.write(async (tx) => {
     await tx.tickets.insert(context.fence, rows);
+    if (round.beginsStage && round.stage !== undefined) await tellStage(tx, context, round.stage);
     return ofRound(await tx.tickets.byTask(context.task.id), round);
   });
+}
+
+const STAGE_TEXTS = { beforeAcquisition: 'before acquisition', acquisition: 'acquisition', steps: 'steps' } as const;
+
+function tellStage(tx: StoreTransaction, { task, fence }: TaskContext, stage: Stage): Promise<void> {
+  const message = { at: Date.now(), text: `stage: ${STAGE_TEXTS[stage]}`, data: { stage } };
+  return tx.taskEvents.append(task.id, message, fence.epoch);
 }
 
 function ofRound(tickets: readonly Ticket[], { parts }: Round): readonly Ticket[] {

@@ -20,7 +20,8 @@ export interface PlannedStep {
 
 /** What runs on all machines before the next round begins. */
 export interface Round {
-  readonly stage: Stage;
+  /** Undefined where there is nothing but steps, as in a plan of 0.1.0. */
+  readonly stage: Stage | undefined;
   readonly parts: readonly RoundPart[];
 }
 
@@ -43,10 +44,11 @@ export function roundsOf(steps: readonly PlannedStep[]): Round[] {
   const rest = others.map((part) => {
     return { ...part, actions: part.actions.filter((action) => action !== part.step.acquisition) };
   });
+  const isStaged = before.length > 0 || acquisition.length > 0;
   return [
     ...before.map((part): Round => ({ stage: 'beforeAcquisition', parts: [part] })),
     ...(acquisition.length === 0 ? [] : [{ stage: 'acquisition' as const, parts: acquisition }]),
-    ...rest.map((part): Round => ({ stage: 'steps', parts: [part] })),
+    ...rest.map((part): Round => ({ stage: isStaged ? 'steps' : undefined, parts: [part] })),
   ];
 }
 

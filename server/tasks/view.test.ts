@@ -39,11 +39,15 @@ function taskOf(steps: readonly PlannedStep[], endedAt: number | null): Task {
   return task as object as Task;
 }
 
-async function viewed(task: Task, tickets: readonly Ticket[]): Promise<readonly TaskMachine[]> {
+async function viewed(
+  task: Task,
+  tickets: readonly Ticket[],
+  messages = new Map<string, object>(),
+): Promise<readonly TaskMachine[]> {
   const store = {
     tasks: { get: () => Promise.resolve(task), blockers: () => Promise.resolve([]) },
     tickets: { byTask: () => Promise.resolve(tickets) },
-    taskEvents: { lastByMachine: () => Promise.resolve(new Map()) },
+    taskEvents: { lastByMachine: () => Promise.resolve(messages) },
   };
   return (await taskView(store as object as Parameters<typeof taskView>[0], task.id)).machines;
 }
@@ -167,4 +171,22 @@ it.each<[Task['state'], TicketState]>([
     state: shown,
     steps: [{ state: 'succeeded' }, { state: 'skipped', ticket: null, error: { code: 'CANCELLED', detail: 'why' } }],
   });
+});
+
+it('shows the progress of a package at the ticket that fetches it, until that has ended', async () => {
+  const [actions, machines] = [['acquire', 'stage'], ['web-1']];
+  const plan = [{ name: 'web', actions, machines, acquisition: 'acquire' }];
+  const ticket = ticketOf({ step: 0, action: 'acquire', target: 'web-1', state: 'sent' }, 0);
+  const data = { receivedBytes: 10, totalBytes: 40, bytesPerS: 5, from: 'mirror-eu' };
+  const message = { at: 1, ticket: ticket.id, code: null, text: 'web-1: 25 %' };
+  const messages = new Map([['web-1', { ...message, data }]]);
+  const [during] = await viewed(taskOf(plan, null), [ticket], messages);
+  expect(during!.message).toEqual(message);
+  expect(during!.steps.map(({ stage, action, progress }) => [stage, action, progress])).toEqual([
+    ['acquisition', 'acquire', data],
+    ['steps', 'stage', undefined],
+  ]);
+  const after = { ...ticket, state: 'succeeded', endedAt: 9 } as Ticket;
+  const [machine] = await viewed(taskOf(plan, null), [after], messages);
+  expect([machine!.message, machine!.steps[0]!.progress]).toEqual([undefined, undefined]);
 });

@@ -13,6 +13,7 @@ import type { MachineMessage } from '../store/tasks/task-stream.ts';
 import type { Ticket } from '../store/tasks/tickets.ts';
 import type { Store } from '../store/store.ts';
 import { afterFailureOf } from './execution/ticket-end.ts';
+import { isPackageProgress } from './execution/package-progress.ts';
 import { planOf, roundsOf, stoppingTicket, type PlannedStep } from './planned-steps.ts';
 import type { LeftOut } from './targets.ts';
 
@@ -26,7 +27,7 @@ export async function taskView(store: Pick<Store, 'taskEvents' | 'tasks' | 'tick
   ]);
   const machines = machineViews(task, tickets).map((view) => {
     const message = messages.get(view.machine);
-    return message !== undefined && isCurrent(message, view) ? { ...view, message } : view;
+    return message !== undefined && isCurrent(message, view) ? withMessage(view, message) : view;
   });
   const isBlocked = task.startedAt === null && blockedBy.length > 0;
   const skippedSteps = skippedStepViews(task);
@@ -59,13 +60,11 @@ function machineViews(task: Task, tickets: readonly Ticket[]): TaskMachine[] {
   const machines = new Set(plan.flatMap((step) => step.machines));
   const builders = new Map([...machines].map((machine) => [machine, new MachineViewBuilder(task, machine, stop)]));
   for (const { stage, parts } of roundsOf(plan)) {
-    // A task without a process has no stages.
-    const shownStage = plan === (task.payload as { readonly steps?: unknown }).steps ? { stage } : {};
     for (const { index, step, actions } of parts) {
       for (const machine of step.machines) {
         const builder = builders.get(machine)!;
         for (const action of actions) {
-          const at = { ...shownStage, step: step.name, action };
+          const at = { ...(stage === undefined ? {} : { stage }), step: step.name, action };
           const known = latest.get(actionKey(index, action, machine));
           if (known === undefined) builder.addPlanned(at);
           else builder.add(stepView(at, known));
@@ -192,6 +191,13 @@ function stepView(at: StepAt, ticket: Ticket): TaskStep {
 function withoutTicket(at: StepAt, state: 'pending' | 'skipped'): TaskStep {
   const nothing = { ticket: null, executor: null, startedAt: null, endedAt: null, detail: null };
   return { ...at, state, exitCode: null, signal: null, ...nothing };
+}
+
+/** With what blocks the machine, or with the progress of what it fetches. */
+function withMessage(view: TaskMachine, { data, ...message }: MachineMessage): TaskMachine {
+  if (!isPackageProgress(data)) return { ...view, message };
+  const steps = view.steps.map((step) => (step.ticket === message.ticket ? { ...step, progress: data } : step));
+  return { ...view, steps, message };
 }
 
 /** Whether a message still describes what the machine does now. */

@@ -30,7 +30,7 @@ it('resumes after a cut from the last event it saw', async () => {
     response.write(`id: 9\nevent: log\ndata: {"line":9}`, () => response.destroy());
   });
   const seen: ServerEvent[] = [];
-  await followTask(client, 't1', { signal: new AbortController().signal, onEvent: (event) => seen.push(event) });
+  await followTask(client, 't1', { signal: new AbortController().signal, onEvent: (event) => void seen.push(event) });
   client.close();
   expect(seen.map(({ id }) => id)).toEqual(['1', '2', '3', '4']);
   expect(resumedFrom).toEqual([undefined, '1', '2']);

@@ -84,7 +84,7 @@ it('follows a task to its end: lines escaped, steps shown, exit code its result'
     expect(code).toBe(expected);
     expect(out).toContain('eu-1 | \\x1b[2J');
     for (const line of out.split('\n')) expect(escapeText(line)).toBe(line);
-    expect(out).toContain('eu-1: web/acquire succeeded · 10 B in 0.3 s from mirror-eu');
+    expect(out).toContain('eu-1: web/acquire succeeded · 10 B in 0.3 s (40 B/s) from mirror-eu');
     expect(out).toContain(
       end === 'failed' ? 'eu-1: check/script failed · SCRIPT_FAILED: exit code 163 (signal 35)\n' : 'task t1 succeeded',
     );

@@ -75,6 +75,14 @@ it('fetches every package on every machine after the steps before it, and before
   two.stalls.clear();
   two.cut();
   expect((await h.ended(id)).state).toBe('succeeded');
+  const stages = (await h.store.taskEvents.stream(id, 0, 1_000)).flatMap((entry) =>
+    entry.kind === 'message' && entry.data !== null && 'stage' in entry.data ? [[entry.text, entry.data.stage]] : [],
+  );
+  expect(stages).toEqual([
+    ['stage: before acquisition', 'beforeAcquisition'],
+    ['stage: acquisition', 'acquisition'],
+    ['stage: steps', 'steps'],
+  ]);
   for (const fake of [one, two]) {
     expect(bodies(fake)).toEqual(['hold', 'say migrate']);
     expect(fake.packageCalls).toEqual(
@@ -83,6 +91,19 @@ it('fetches every package on every machine after the steps before it, and before
         .map((call) => `${call} 1.0.0`),
     );
   }
+});
+
+it('tells in the log how each package came', async () => {
+  const h = await startHarness();
+  await h.machine('web-1', { roles: ['web'] });
+  await shop(h, [pkg('app')]);
+  const id = await deploy(h);
+  await h.ended(id);
+  const told = (await h.store.taskEvents.stream(id, 0, 100)).find(({ text }) => text.startsWith('web-1: app'));
+  expect(told).toMatchObject({
+    text: expect.stringMatching(/^web-1: app 1\.0\.0: 1000 B in \d+\.\d s \(.+\/s\) from mirror-eu$/) as string,
+    data: { acquired: { package: 'app', version: '1.0.0', from: 'mirror-eu', bytes: 1000, cached: false } },
+  });
 });
 
 it('goes on without a machine whose acquisition fails, which runs no step and fetches nothing more', async () => {
@@ -225,5 +246,5 @@ it('runs a plan of version 0.1.0 as it was accepted, each acquisition in its ste
   );
   expect(fake.starts).toHaveLength(1);
   const shown = (await taskView(h.store, id)).machines[0]!.steps;
-  expect(shown.map(({ stage }) => stage)).toEqual(Array(9).fill('steps'));
+  expect(shown.map(({ stage }) => stage)).toEqual(Array(9).fill(undefined));
 });

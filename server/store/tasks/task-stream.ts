@@ -3,7 +3,7 @@
 // number in its own transaction.
 import { IsthmusError } from '../../../contract/errors.ts';
 import type { LineEnding, MessageData, MessageLevel } from '../../../contract/task-stream.ts';
-import { assertInTransaction, type Executor, type Fence } from '../base.ts';
+import { assertInTransaction, fromJsonOrNull, type Executor, type Fence } from '../base.ts';
 
 export interface NewStreamEntry {
   readonly kind: 'message' | 'state';
@@ -58,6 +58,7 @@ export interface MachineMessage {
   readonly ticket: string | null;
   readonly code: string | null;
   readonly text: string;
+  readonly data: unknown;
 }
 
 /** Reserves `count` sequence numbers; returns the first. With a fence, STALE_EPOCH unless it holds. */
@@ -120,7 +121,7 @@ export class TaskEventRepository {
   async lastByMachine(task: string): Promise<Map<string, MachineMessage>> {
     const rows = await this.#db
       .selectFrom('task_events')
-      .select(['machine', 'at', 'ticket', 'code', 'text'])
+      .select(['machine', 'at', 'ticket', 'code', 'text', 'data_json'])
       .where('task', '=', task)
       .where('seq', 'in', (of) =>
         of
@@ -132,7 +133,12 @@ export class TaskEventRepository {
           .groupBy('machine'),
       )
       .execute();
-    return new Map(rows.map(({ machine, ...message }) => [machine ?? '', message]));
+    return new Map(
+      rows.map(({ machine, data_json, ...message }) => [
+        machine ?? '',
+        { ...message, data: fromJsonOrNull(data_json) },
+      ]),
+    );
   }
 
   async #lines(task: string, after: number, limit: number): Promise<StreamEntry[]> {

@@ -13,6 +13,7 @@ import type { StoreTransaction } from '../../store/store.ts';
 import { truncate } from './truncate.ts';
 import { endTicket, envelopeOf, markSent, reachExecutor, type MachineRun } from './machine-run.ts';
 import { cutShortEnd, denialEnd, unansweredEnd, type TicketEnding } from './ticket-end.ts';
+import { ProgressReport, tellAcquired, type AcquireDetail } from './package-progress.ts';
 import { hasEnded } from '../outcome.ts';
 
 export type PackageAction = 'acquire' | 'stage' | 'activate' | 'settle';
@@ -31,19 +32,8 @@ export interface PackageWork {
   readonly onSucceeded?: ((tx: StoreTransaction) => Promise<void>) | undefined;
 }
 
-/** The detail of an acquire ticket. */
-export interface AcquireDetail {
-  readonly from: string;
-  readonly bytes: number;
-  readonly seconds: number;
-  readonly cached: boolean;
-  readonly failed: readonly { readonly node: string; readonly code: string; readonly detail: string }[];
-}
-
 /** To unpack a large package takes minutes on a slow disk; a dead path ends the call earlier by itself. */
 const UNPACK_DEADLINE_MS = 15 * 60_000;
-/** Readers want to see progress, not every chunk. */
-const PROGRESS_EVERY_MS = 2_000;
 
 /** A restarted mirror is back by then; a package without a source must not hold up a deployment for long. */
 const NO_SOURCE_TIMEOUT_MS = 60_000;
@@ -92,7 +82,7 @@ export async function runPackageTicket(run: MachineRun, ticket: Ticket, work: Pa
     }
     return await succeeded(detail, async (tx) => {
       await work.onSucceeded?.(tx);
-      if (!('warnings' in detail)) return;
+      if (!('warnings' in detail)) return tellAcquired(tx, run, ticket, detail, work.payload);
       if (work.action === 'stage') await tellWarnings(tx, run, ticket, detail);
       if (work.action === 'activate') await tellLeftFolder(tx, run, ticket, detail);
     });
@@ -119,14 +109,12 @@ async function acquire(
   const call = (await client.ready()).acquirePackage({ envelope });
   call.on('error', () => undefined);
   const unsubscribes = [context.halt, context.finish].map((signal) => whenAborted(signal, () => call.cancel()));
-  let reportedMs = startedMs;
+  const report = new ProgressReport(run, ticket);
   try {
     for await (const received of call as AsyncIterable<AcquireProgress__Output>) {
       const progress = truncate(received);
       if (progress.done) return toDetail(progress, startedMs);
-      if (performance.now() < reportedMs + PROGRESS_EVERY_MS) continue;
-      reportedMs = performance.now();
-      await reportProgress(run, ticket, progress);
+      await report.tell(progress);
     }
   } catch (thrown) {
     throw client.errorOf(thrown);
@@ -175,13 +163,6 @@ async function tellWarnings(
     await tell(where === '' ? text : `${where}: ${text}`, { kind, file, line });
   }
   if (warningsLeftOut > 0) await tell(`${warningsLeftOut} more warnings are left out`);
-}
-
-async function reportProgress({ context, target }: MachineRun, ticket: Ticket, progress: AcquireProgress__Output) {
-  const { receivedBytes, totalBytes, from } = progress;
-  const percent = totalBytes === 0 ? 0 : Math.floor((100 * receivedBytes) / totalBytes);
-  const data = { receivedBytes, totalBytes, from };
-  await context.message(`${target}: ${percent} % from ${from}`, { machine: target, ticket: ticket.id, data });
 }
 
 function toDetail({ from, receivedBytes, cached, failed }: AcquireProgress__Output, startedMs: number): AcquireDetail {
