@@ -6,6 +6,7 @@ import type { Bench, Figure } from './support/report.ts';
 
 const benches: Readonly<Record<string, () => Promise<{ bench: Bench }>>> = {
   agents: () => import('./agents.ts'),
+  delta: () => import('./delta.ts'),
   dispatch: () => import('./dispatch.ts'),
   distribution: () => import('./distribution.ts'),
   start: () => import('./start.ts'),

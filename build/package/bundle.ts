@@ -4,7 +4,7 @@ import { rolldown, type Plugin } from 'rolldown';
 import type { Dependency } from './dependencies.ts';
 
 /** The modules that run as processes of their own. They keep their paths (lib/software.ts). */
-const PROGRAMS = ['cli/main', 'tentacle/scripts/launch/launcher-process'];
+const PROGRAMS = ['cli/main', 'lib/delta/worker-thread', 'tentacle/scripts/launch/launcher-process'];
 
 /**
  * Bundles the programs of the checkout at `source` into `app`, from its own modules and those of `dependencies` only.

@@ -60,7 +60,8 @@ async function skipPadding(file: FileHandle, from: number, size: number): Promis
   return size;
 }
 
-async function headerBytes(file: FileHandle, from: number): Promise<number> {
+/** The length of the header at `from`; PACKAGE_FORMAT when there is none. */
+export async function headerBytes(file: FileHandle, from: number): Promise<number> {
   const bytes = await bytesAt(file, from, LARGEST_HEADER_BYTES);
   if (!isGzip(bytes)) throw new IsthmusError('PACKAGE_FORMAT', 'this is not a tar.gz archive: it is not a gzip');
   const flags = bytes.length < FIXED_HEADER_BYTES || bytes[2] !== 8 ? FLAG.reserved : bytes[3]!;
