@@ -60,6 +60,7 @@ const writesByPath = {
 const MOMENTS = [
   'cli/render/units.ts',
   'mesh/e2e/credentials.ts',
+  'mesh/link/kept-windows.ts',
   'server/api/port/certificate.ts',
   'server/api/routes/mesh.ts',
   'server/enrolment/enrolment.ts',

@@ -122,7 +122,10 @@ export const bench: Bench = async (context) => {
   } finally {
     await processes.stop();
   }
-  const unmeasured = { wan_down_share: null, wan_up_share: null, control_rtts_during_bulk: null };
+  const unmeasured = {
+    ...{ wan_down_share: null, wan_up_share: null, control_rtts_during_bulk: null },
+    ...{ wan_first_second_share: null, wan_next_second_share: null },
+  };
   if (lacks('root', 'namespaces', 'iproute', 'gcc', 'tun')) {
     notes.push('the long line needs root, network namespaces, /dev/net/tun, iproute2 and gcc');
     return { figures: { ...figures, ...unmeasured }, rivals: {}, notes };

@@ -1,9 +1,9 @@
 // What this node has denied to others. The server records each entry as a denial, and a file keeps the entries that a
 // stopped node could not report. Repeated denials of one peer cost one entry in ten minutes, all denials
 // together at most the length of the list, and the file one write a second.
-import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { ERROR_CATALOGUE, IsthmusError, type ErrorCode } from '../contract/errors.ts';
+import { ERROR_CATALOGUE, type ErrorCode, type IsthmusError } from '../contract/errors.ts';
+import { HintFile, readHints } from '../lib/files/hint-file.ts';
 import { newId } from '../lib/ids.ts';
 import { DenialLimiter } from '../lib/net/denial-limiter.ts';
 import type { Logger } from '../lib/telemetry/log.ts';
@@ -51,29 +51,23 @@ export function isDenial({ code }: IsthmusError): boolean {
   return http === 401 || http === 403 || FURTHER_DENIALS.has(code);
 }
 
-interface DenialFile {
-  readonly path: string;
-  readonly log: Logger;
-}
-
 export class Denials {
   readonly #latest: Denial[] = [];
-  readonly #file: DenialFile | undefined;
-  #unwritten = false;
-  #writeLater: NodeJS.Timeout | undefined;
+  readonly #file: HintFile | undefined;
   readonly #limiter = new DenialLimiter(ONCE);
   readonly #listeners = new Set<(denial: Denial) => void>();
 
   /** Without a file, entries are in memory only. */
-  constructor(file?: DenialFile) {
-    this.#file = file;
+  constructor(file?: { readonly path: string; readonly log: Logger }) {
+    if (file !== undefined)
+      this.#file = new HintFile({ ...file, everyMs: WRITE_INTERVAL_MS, content: () => this.#latest });
   }
 
   /** The denials of a node, with those of its last run. An unreadable file counts as empty. */
   static open(dataDir: string, log: Logger): Denials {
     const path = join(dataDir, 'denials.json');
     const denials = new Denials({ path, log });
-    for (const denial of read(path, log)) {
+    for (const denial of readHints(path, isStoredDenials, log)?.slice(-MAX_DENIALS) ?? []) {
       denials.#limiter.admit(keyOf(denial));
       denials.#latest.push(denial);
     }
@@ -82,8 +76,7 @@ export class Denials {
 
   /** Writes what is not on disk yet. Idempotent. */
   close(): void {
-    clearTimeout(this.#writeLater);
-    this.#write();
+    this.#file?.close();
   }
 
   /** Records that `by` was denied `what`. Errors that are not denials are ignored. */
@@ -102,8 +95,7 @@ export class Denials {
     const denial: Denial = { id: newId(), code, ...given, detail, atMs: Date.now() };
     this.#latest.push(denial);
     if (this.#latest.length > MAX_DENIALS) this.#latest.shift();
-    this.#unwritten = true;
-    if (this.#writeLater === undefined) this.#write();
+    this.#file?.changed();
     for (const listener of this.#listeners) listener(denial);
   }
 
@@ -116,42 +108,14 @@ export class Denials {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
-
-  /** Not synced: a power cut may lose the latest. */
-  #write(): void {
-    if (this.#file === undefined || !this.#unwritten) return;
-    const { path, log } = this.#file;
-    this.#unwritten = false;
-    this.#writeLater = setTimeout(() => {
-      this.#writeLater = undefined;
-      this.#write();
-    }, WRITE_INTERVAL_MS).unref();
-    try {
-      // A new file, never one that a link there points to.
-      rmSync(`${path}.new`, { force: true });
-      writeFileSync(`${path}.new`, JSON.stringify(this.#latest), { mode: 0o600, flag: 'wx' });
-      renameSync(`${path}.new`, path);
-    } catch (err) {
-      log.warn({ err }, 'denials cannot be kept over a restart');
-    }
-  }
 }
 
 function keyOf({ code, by, what, deniedStart }: Pick<Denial, 'code' | 'by' | 'what' | 'deniedStart'>): string {
   return JSON.stringify([code, by, what, deniedStart?.nonce]);
 }
 
-function read(path: string, log: Logger): readonly Denial[] {
-  try {
-    const content: unknown = JSON.parse(readFileSync(path, 'utf8'));
-    if (!Array.isArray(content) || !content.every(isStoredDenial))
-      throw new IsthmusError('INTERNAL', 'the file is not a list of denials');
-    return content.slice(-MAX_DENIALS);
-  } catch (err) {
-    const none = err instanceof Error && 'code' in err && err.code === 'ENOENT';
-    if (!none) log.warn({ err, path }, 'earlier denials cannot be read');
-    return [];
-  }
+function isStoredDenials(value: unknown): value is readonly Denial[] {
+  return Array.isArray(value) && value.every(isStoredDenial);
 }
 
 function isStoredDenial(value: unknown): value is Denial {

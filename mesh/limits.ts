@@ -48,6 +48,8 @@ export interface WindowLimits {
   readonly minRoundTripMs: number;
   /** How long a measured delivery rate is used. */
   readonly rateMemoryMs: number;
+  /** The window that a transfer ended with is where the next one starts: half of it for each such time in between. */
+  readonly keptHalfLifeMs: number;
   /** How often acknowledgements are sent, one message for everything read since. */
   readonly ackEveryMs: number;
 }
@@ -90,6 +92,7 @@ export const DEFAULT_LIMITS: MeshLimits = {
     capBytes: 64 * 1024 * 1024,
     minRoundTripMs: 20,
     rateMemoryMs: 10_000,
+    keptHalfLifeMs: 600_000,
     ackEveryMs: 5,
   },
   openMs: 60_000,

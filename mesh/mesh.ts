@@ -29,6 +29,7 @@ import { EnrolmentLimiter } from './enrolment/rate-limiter.ts';
 import type { LinkContext } from './link/context.ts';
 import { admitChildStart } from './link/child-starts.ts';
 import { LinkCredentials } from './link/credentials.ts';
+import { KeptWindows } from './link/kept-windows.ts';
 import { InboundLinks } from './link/inbound-link.ts';
 import { startListener, type InboundConnection, type PortListener } from './link/listener.ts';
 import { Neighbours } from './link/neighbours.ts';
@@ -81,6 +82,8 @@ export interface MeshDeps {
   readonly starts?: StartPolicy;
   /** Without it, denials are kept in memory. */
   readonly denials?: Denials;
+  /** The bulk windows of earlier sessions; without it, of this process only. */
+  readonly windows?: KeptWindows | undefined;
   /** The relays to cross to a node, next first, when `dial` gets no path. */
   readonly resolvePath?: (destination: string) => readonly string[] | Promise<readonly string[]>;
   readonly limits?: Partial<MeshLimits>;
@@ -344,7 +347,8 @@ class MeshNode implements Mesh {
     const { node, role } = identity.current();
     const parentNames = () => this.#neighbours.parentNames;
     return {
-      ...{ trust: this.#trust, limits: this.#limits, softwareVersion, log, windowBytes: CONTROL_WINDOW_BYTES },
+      ...{ trust: this.#trust, limits: this.#limits, windows: this.#deps.windows ?? new KeptWindows() },
+      ...{ softwareVersion, log, windowBytes: CONTROL_WINDOW_BYTES },
       self: {
         node,
         role,

@@ -15,6 +15,7 @@ import { SOFTWARE_VERSION } from '../lib/version.ts';
 import { linkTimeout } from '../mesh/limits.ts';
 import { createMesh } from '../mesh/mesh.ts';
 import { Denials } from '../mesh/denials.ts';
+import { KeptWindows } from '../mesh/link/kept-windows.ts';
 import { ownHost } from './upgrade/host.ts';
 import { serveUpgrades } from './upgrade/start.ts';
 import type { UpgradeOptions } from './upgrade/upgrade.ts';
@@ -73,10 +74,12 @@ export async function openNode(
   const revocations = await RevocationList.open(dataDir, authorityPem, meshId, log);
   const denials = Denials.open(dataDir, log);
   teardown.add(() => denials.close());
+  const windows = KeptWindows.open(dataDir, log);
+  teardown.add(() => windows.close());
   const mesh = await createMesh(
     { listen, parents, dials: [...dials] },
     {
-      ...{ identity, revocations, log, relaying, softwareVersion: SOFTWARE_VERSION, denials },
+      ...{ identity, revocations, log, relaying, softwareVersion: SOFTWARE_VERSION, denials, windows },
       services: MESH_SERVICES,
       limits: linkTimeout(linkTimeoutS),
     },

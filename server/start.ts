@@ -27,6 +27,7 @@ import { SOFTWARE_VERSION } from '../lib/version.ts';
 import { ping, trace } from '../mesh/echo.ts';
 import { linkTimeout } from '../mesh/limits.ts';
 import { createMesh } from '../mesh/mesh.ts';
+import { KeptWindows } from '../mesh/link/kept-windows.ts';
 import { reachableAt } from '../mesh/link/reachable-address.ts';
 import type { Mesh } from '../mesh/types.ts';
 import { createApi } from './api/app.ts';
@@ -122,10 +123,12 @@ async function assemble(config: ServerConfig, log: Logger, teardown: Teardown): 
   const reported = new ReportedHealth({ topology, resolver: routes });
   const starts = new NodeStartPolicy({ store, topology });
   const resolvePath = (destination: string) => pathTo(routes, destination);
+  const windows = KeptWindows.open(dataDir, log);
+  teardown.add(() => windows.close());
   const mesh = await createMesh(
     { listen: config.mesh.listen, parents: [], dials: [] },
     {
-      ...{ identity, revocations, log, relaying: true, softwareVersion: SOFTWARE_VERSION, resolvePath, starts },
+      ...{ identity, revocations, log, relaying: true, softwareVersion: SOFTWARE_VERSION, resolvePath, starts, windows },
       services: MESH_SERVICES,
       limits: linkTimeout(config.mesh.linkTimeoutS),
     },

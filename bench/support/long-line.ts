@@ -6,6 +6,7 @@ import { percentile, rounded, type BenchContext } from './report.ts';
 const mib = 1024 * 1024;
 const shape = { delayMs: 20, rateMbit: 100 };
 const path = ['r1', 'r2'];
+const lineSecondBytes = (shape.rateMbit * 1e6) / 8;
 
 async function startInLab(lab: Lab): Promise<MeshProcesses> {
   return startMesh({
@@ -45,14 +46,17 @@ export async function longLine({ quick, say }: BenchContext): Promise<{
       const origin = processes.node('origin');
       const where = { node: 't2', path };
       const idle = await origin.ask<number[]>('ping', { ...where, count: 20 });
-      const share = async (verb: 'download' | 'upload'): Promise<{ share: number; pings: number[] }> => {
+      const share = async (verb: 'download' | 'upload', size = bytes): Promise<{ share: number; pings: number[] }> => {
         let over = false;
-        const transfer = origin.ask<number>(verb, { ...where, bytes }).finally(() => (over = true));
+        const transfer = origin.ask<number>(verb, { ...where, bytes: size }).finally(() => (over = true));
         const pings: number[] = [];
         while (!over) pings.push(...(await origin.ask<number[]>('ping', { ...where, count: 10 })));
         const seconds = await transfer;
-        return { share: (bytes * 8) / seconds / (shape.rateMbit * 1e6), pings };
+        return { share: (size * 8) / seconds / (shape.rateMbit * 1e6), pings };
       };
+      // The first transfer finds the line's rate; the next ones start with its window.
+      const first = await share('upload', lineSecondBytes);
+      const again = await share('upload', lineSecondBytes);
       // Down is towards the target, as for a package; up is towards the server.
       const down = await share('upload');
       const up = await share('download');
@@ -67,12 +71,16 @@ export async function longLine({ quick, say }: BenchContext): Promise<{
         figures: {
           wan_down_share: rounded(down.share),
           wan_up_share: rounded(up.share),
+          wan_first_second_share: rounded(first.share),
+          wan_next_second_share: rounded(again.share),
           control_rtts_during_bulk: roundTrips(percentile(during, 0.95)),
           control_rtts_during_bulk_median: roundTrips(percentile(during)),
           control_rtts_during_bulk_max: roundTrips(Math.max(...during)),
         },
         notes: [
           `the line: TUN shaper, ${lab.congestion}, ${bytes / mib} MiB in each direction, the start of the transfer included`,
+          'wan_first_second_share: a transfer of as many bytes as the line carries in a second, the first over these ' +
+            'links; wan_next_second_share: the next one',
           'control_rtts_during_bulk: 95th percentile of echo round trips through both relays while bulk runs',
         ],
       };

@@ -4,21 +4,18 @@ import type { NodeRole } from '../../contract/nodes.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import type { Logger } from '../../lib/telemetry/log.ts';
 import type { AttachFrame__Output } from '../../proto/gen/isthmus/mesh/v1/AttachFrame.ts';
-import type { MeshLimits } from '../limits.ts';
 import type { Trust } from '../trust.ts';
 import type { HelloFacts, RelationRules } from './hello.ts';
 import type { ToldStart } from '../starts.ts';
 import { nextFrame } from '../tunnel/next-frame.ts';
-import type { AttachStream, SessionHooks } from './session.ts';
+import type { AttachStream, SessionContext } from './session.ts';
 
-export interface LinkContext {
+export interface LinkContext extends SessionContext {
   readonly trust: Trust;
   readonly self: RelationRules & { readonly node: string; readonly role: NodeRole };
-  readonly limits: MeshLimits;
   readonly softwareVersion: string;
   /** HTTP/2 window of one control tunnel: it bounds what a stalled one keeps in this process's memory. */
   readonly windowBytes: number;
-  readonly hooks: SessionHooks;
   readonly log: Logger;
   /** Decides, before a child's session replaces the one before, whether its process may act as that child. */
   admitStart(told: ToldStart): Promise<void>;

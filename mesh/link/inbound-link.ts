@@ -137,9 +137,8 @@ export class InboundLinks {
         fastHeartbeat: this.#register.wantsFastHeartbeat(facts),
       },
       call,
-      this.#context.limits,
+      this.#context,
       counter,
-      this.#context.hooks,
     );
     const key = facts.sessionId.toString('hex');
     const transport = new InboundTransport(session, call, connection, () => this.#transports.delete(key));

@@ -75,9 +75,8 @@ export async function openOutboundLink(
         fastHeartbeat: target.fastHeartbeat,
       },
       attach,
-      context.limits,
+      context,
       counter,
-      context.hooks,
     );
     session.transport = new OutboundTransport(context, session, rpc, connection, () => client.close());
     const lost = (why: string) => session.end(new IsthmusError('UNREACHABLE', why, { hop: peer.node }));

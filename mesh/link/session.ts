@@ -21,6 +21,7 @@ import { SendWindow, type TunnelWindow } from '../tunnel/window.ts';
 import { BulkSlots } from './bulk-slots.ts';
 import { TunnelQuota } from './tunnel-quota.ts';
 import { FrameRate } from './frame-rate.ts';
+import type { KeptWindows } from './kept-windows.ts';
 import { Heartbeat, type HeartbeatLimits } from './heartbeat.ts';
 import type { Relation } from './hello.ts';
 import type { FrameSource } from '../tunnel/next-frame.ts';
@@ -77,6 +78,14 @@ export interface SessionHooks {
   ended(session: LinkSession, error: IsthmusError): void;
 }
 
+/** What sessions have from their node. */
+export interface SessionContext {
+  readonly limits: MeshLimits;
+  /** Of the sessions before. */
+  readonly windows: KeptWindows;
+  readonly hooks: SessionHooks;
+}
+
 /** A peer that does not read must not fill this node's memory. A live link holds a few. */
 const MAX_UNSENT_FRAMES = 4096;
 /** The heartbeat counts its pings from 1. */
@@ -88,6 +97,7 @@ export class LinkSession {
   readonly window: SendWindow;
   readonly #attach: AttachStream;
   readonly #limits: MeshLimits;
+  readonly #windows: KeptWindows;
   readonly #hooks: SessionHooks;
   readonly #counter: ByteCounter;
   readonly #heartbeat: Heartbeat;
@@ -108,13 +118,13 @@ export class LinkSession {
   constructor(
     facts: SessionFacts,
     attach: AttachStream,
-    limits: MeshLimits,
+    { limits, windows, hooks }: SessionContext,
     counter: ByteCounter,
-    hooks: SessionHooks,
   ) {
     this.#facts = facts;
     this.#attach = attach;
     this.#limits = limits;
+    this.#windows = windows;
     this.#hooks = hooks;
     this.#counter = counter;
     this.#wantsFastHeartbeat = facts.fastHeartbeat;
@@ -129,7 +139,8 @@ export class LinkSession {
       },
       () => this.#isBulkQueued(),
     );
-    this.window = new SendWindow(limits.bulkWindow, () => this.#heartbeat.minRoundTripMs);
+    const kept = windows.of(facts.peer.node);
+    this.window = new SendWindow(limits.bulkWindow, () => this.#heartbeat.minRoundTripMs, { kept });
     this.#acks = new AckSender(limits.bulkWindow.ackEveryMs, (acks) =>
       this.#orEnd(() => this.send({ bulkAcks: { acks } })),
     );
@@ -294,6 +305,7 @@ export class LinkSession {
       },
       closed: () => {
         this.#tunnels.delete(key);
+        if (this.window.kept !== undefined) this.#windows.keep(this.facts.peer.node, this.window.kept);
         freeSlot();
       },
     });

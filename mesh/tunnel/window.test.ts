@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { DEFAULT_LIMITS } from '../limits.ts';
-import { SendWindow, type TunnelWindow } from './window.ts';
+import { SendWindow, type KeptWindow, type TunnelWindow } from './window.ts';
 
 /** A line in simulated time: a rate, a round trip, a queue without end, and acknowledgements every 5 ms. */
 class Line {
@@ -15,14 +15,10 @@ class Line {
   deafUntilMs = 0;
   longestQueueMs = 0;
 
-  constructor(megabits: number, roundTripMs: number) {
+  constructor(megabits: number, roundTripMs: number, kept?: KeptWindow) {
     this.#bytesPerMs = (megabits * 1000) / 8;
     this.#roundTripMs = roundTripMs;
-    this.window = new SendWindow(
-      DEFAULT_LIMITS.bulkWindow,
-      () => roundTripMs,
-      () => this.nowMs,
-    );
+    this.window = new SendWindow(DEFAULT_LIMITS.bulkWindow, () => roundTripMs, { clock: () => this.nowMs, kept });
   }
 
   get productBytes(): number {
@@ -107,6 +103,55 @@ describe('the window of a link', () => {
     const tunnel = line.window.open();
     line.run(20_000, [tunnel], 10);
     expect(line.window.bytes(line.nowMs)).toBe(DEFAULT_LIMITS.bulkWindow.startBytes);
+  });
+
+  describe('that a transfer ended with', () => {
+    const ended = (): Line => {
+      const line = new Line(100, 40);
+      const tunnel = line.window.open();
+      line.run(3_000, [tunnel]);
+      line.run(200, [], 0);
+      tunnel.close();
+      return line;
+    };
+    /** The part of the line that the next transfer has in its first second. */
+    const nextSecond = (line: Line): number => line.run(1_000, [line.window.open()]) / ((100 * 1000 * 1000) / 8);
+
+    it('is where the next session on the link starts', () => {
+      const kept = ended().window.kept!;
+      expect(nextSecond(new Line(100, 40, { ...kept, atMs: 0 }))).toBeGreaterThan(0.95);
+      expect(nextSecond(new Line(100, 40))).toBeLessThan(0.9);
+    });
+
+    it('is where the next transfer of the session starts, however long the line was idle', () => {
+      const line = ended();
+      line.nowMs += 120_000;
+      expect(nextSecond(line)).toBeGreaterThan(0.95);
+    });
+
+    it('counts for half after ten minutes, and for nothing in the end', () => {
+      const line = ended();
+      const before = line.window.kept!.bytes;
+      line.nowMs += 600_000;
+      expect(line.window.bytes(line.nowMs)).toBeCloseTo(before / 2, -3);
+      line.nowMs += 24 * 3_600_000;
+      expect(line.window.bytes(line.nowMs)).toBe(DEFAULT_LIMITS.bulkWindow.startBytes);
+    });
+
+    it('gives way to what a slower line carries, within a few round trips', () => {
+      const line = new Line(10, 40, { ...ended().window.kept!, atMs: 0 });
+      const tunnel = line.window.open();
+      line.run(4_000, [tunnel]);
+      expect(line.window.bytes(line.nowMs)).toBeLessThanOrEqual(2 * line.productBytes);
+      expect(line.window.kept!.bytes).toBeLessThanOrEqual(2 * line.productBytes);
+    });
+
+    it('is not replaced by what a short transfer reached', () => {
+      const kept = ended().window.kept!;
+      const line = new Line(100, 40, { ...kept, atMs: 0 });
+      line.run(100, [line.window.open()], 500);
+      expect(line.window.kept!.bytes).toBe(kept.bytes);
+    });
   });
 
   it('ignores acknowledgements of what was never written', () => {

@@ -6,7 +6,9 @@
 //   TunnelWindow   one per bulk tunnel: its bytes in flight, and the writer that waits for room
 //
 // While the window limits, rate = window / round trip, so a gain above one lets it grow each round trip up to the
-// line's rate. It starts with a high gain, as TCP does, and changes to the steady one when the rate stops growing.
+// line's rate. It starts with a high gain, as TCP does, and changes to the steady one when the rate stops growing. Until
+// then it is at least the window that the last transfer on the link ended with, less by its age: also after an idle
+// time, in a new session, and in a new process.
 import type { WindowLimits } from '../limits.ts';
 
 const START_GAIN = 2.9;
@@ -17,6 +19,19 @@ const GROWTH = 1.25;
 const PLATEAU_ROUNDS = 3;
 /** A tunnel whose reader took nothing for this long gets no share. */
 const PROGRESS_MEMORY_MS = 500;
+
+/** A window that a transfer ended with, and when, in monotonic milliseconds. */
+export interface KeptWindow {
+  readonly bytes: number;
+  readonly atMs: number;
+}
+
+export interface WindowOptions {
+  /** Monotonic milliseconds. */
+  readonly clock?: () => number;
+  /** Of the session before. */
+  readonly kept?: KeptWindow | undefined;
+}
 
 interface Sent {
   /** The tunnel's count of bytes written after this piece. */
@@ -45,19 +60,25 @@ export class SendWindow {
   /** The highest delivery rate (bytes per ms) of each second that still counts. */
   #rates: { readonly second: number; rate: number }[] = [];
   #phase: Phase = STARTING;
+  #kept: KeptWindow | undefined;
   delivered = 0;
   deliveredAtMs = 0;
   deliveredSentAtMs = 0;
 
-  /** `clock` returns monotonic milliseconds. */
   constructor(
     limits: WindowLimits,
     minRoundTripMs: () => number | undefined,
-    clock: () => number = () => performance.now(),
+    { clock = () => performance.now(), kept }: WindowOptions = {},
   ) {
     this.#limits = limits;
     this.clock = clock;
+    this.#kept = kept;
     this.#minRoundTripMs = minRoundTripMs;
+  }
+
+  /** The window that the last transfer ended with; undefined before the first. */
+  get kept(): KeptWindow | undefined {
+    return this.#kept;
   }
 
   open(): TunnelWindow {
@@ -75,9 +96,10 @@ export class SendWindow {
   bytes(nowMs: number): number {
     const { startBytes, floorBytes, capBytes } = this.#limits;
     const rate = this.#rate(nowMs);
-    if (rate === 0) return startBytes;
-    const gain = this.#phase.name === 'starting' ? START_GAIN : STEADY_GAIN;
-    return Math.min(capBytes, Math.max(floorBytes, gain * rate * this.#roundTripMs()));
+    const isStarting = this.#phase.name === 'starting';
+    const measured = (isStarting ? START_GAIN : STEADY_GAIN) * rate * this.#roundTripMs();
+    const least = rate === 0 ? startBytes : floorBytes;
+    return Math.min(capBytes, Math.max(least, measured, isStarting ? this.#keptBytes(nowMs) : 0));
   }
 
   get inFlight(): number {
@@ -106,8 +128,23 @@ export class SendWindow {
       this.deliveredSentAtMs = piece.sentAtMs;
       this.#remember(rate, piece.limited, nowMs);
       if (piece.limited) this.#countRound(piece, nowMs);
+      this.#keep(nowMs);
     }
     this.#wake(nowMs);
+  }
+
+  /** What is left of the kept window after its age. */
+  #keptBytes(nowMs: number): number {
+    if (this.#kept === undefined) return 0;
+    const { bytes, atMs } = this.#kept;
+    return bytes * 0.5 ** (Math.max(0, nowMs - atMs) / this.#limits.keptHalfLifeMs);
+  }
+
+  /** Keeps the present window. While the line's rate is being found, only if it exceeds the one before. */
+  #keep(nowMs: number): void {
+    const bytes = Math.min(this.#limits.capBytes, STEADY_GAIN * this.#rate(nowMs) * this.#roundTripMs());
+    if (this.#phase.name === 'starting' && bytes <= this.#keptBytes(nowMs)) return;
+    this.#kept = { bytes: Math.round(bytes), atMs: nowMs };
   }
 
   #roundTripMs(): number {

@@ -11,6 +11,15 @@ export const meshMutants: Mutants = {
       test: ['a neighbour on a live link', 'that goes away while it asks for a tunnel does no harm to a relay: bulk'],
     },
   },
+  'window-found-anew': {
+    file: 'mesh/link/session.ts',
+    find: 'minRoundTripMs, { kept });',
+    replace: 'minRoundTripMs, {});',
+    red: {
+      file: 'test/mesh/kept-windows.test.ts',
+      test: ['a node that was restarted sends at once what its last transfer had in flight'],
+    },
+  },
   'closed-peer-waited-for': {
     file: 'mesh/tunnel/bulk.ts',
     find: 'if (socket.readableEnded) this.#dropWrites();',

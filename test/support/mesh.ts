@@ -2,7 +2,7 @@
 import { onTestFinished } from 'vitest';
 import type { NodeRole } from '../../contract/nodes.ts';
 import { silentLogger } from '../../lib/telemetry/log.ts';
-import { createMesh } from '../../mesh/mesh.ts';
+import { createMesh, type MeshDeps } from '../../mesh/mesh.ts';
 import type { MeshLimits } from '../../mesh/limits.ts';
 import type { Mesh, MeshConfig } from '../../mesh/types.ts';
 import { createTestMesh, type TestMesh, type TestNode } from './identities.ts';
@@ -21,7 +21,7 @@ export async function startNode(
   role: NodeRole,
   config: Partial<MeshConfig> = {},
   limits: Partial<MeshLimits> = {},
-  existing?: TestNode,
+  existing?: TestNode & Pick<MeshDeps, 'windows'>,
 ): Promise<StartedNode> {
   const node = existing ?? (await authority.node(name, role));
   const mesh = await createMesh(
@@ -34,6 +34,7 @@ export async function startNode(
       services: TEST_SERVICES,
       softwareVersion: 'test',
       limits: { backoffBaseMs: 20, ...limits },
+      windows: existing?.windows,
     },
   );
   onTestFinished(() => mesh.stop());
