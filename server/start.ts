@@ -128,7 +128,16 @@ async function assemble(config: ServerConfig, log: Logger, teardown: Teardown): 
   const mesh = await createMesh(
     { listen: config.mesh.listen, parents: [], dials: [] },
     {
-      ...{ identity, revocations, log, relaying: true, softwareVersion: SOFTWARE_VERSION, resolvePath, starts, windows },
+      ...{
+        identity,
+        revocations,
+        log,
+        relaying: true,
+        softwareVersion: SOFTWARE_VERSION,
+        resolvePath,
+        starts,
+        windows,
+      },
       services: MESH_SERVICES,
       limits: linkTimeout(config.mesh.linkTimeoutS),
     },
