@@ -65,24 +65,22 @@ export class Cli {
 
   /**
    * As `remove`, for what says what would go: that is shown before the question, is all of a dry run, and is answered at
-   * the end.
+   * the end. `prepare` finds what to delete, and returns what deletes it or says what that would remove.
    */
   async removeListed(
-    resource: string | ((client: ApiClient) => Promise<string>),
+    prepare: (client: ApiClient) => Promise<(dryRun: boolean) => Promise<Deletion>>,
     question: string,
     { yes, dryRun = false }: RemoveOptions,
   ): Promise<void> {
     const agreed = () => confirm(this.terminal, question, yes);
     if (!this.terminal.interactive && !dryRun) await agreed();
-    const client = await this.client();
+    const remove = await prepare(await this.client());
     const { deletionLines } = await import('./render/deletion.ts');
-    const path = typeof resource === 'string' ? resource : await resource(client);
-    const deletion = await client.removeListed<Deletion>(path, async (preview) => {
-      if (dryRun) return false;
-      if (yes !== true) for (const line of deletionLines(preview)) warn(this.terminal, line);
+    if (!dryRun && yes !== true) {
+      for (const line of deletionLines(await remove(true))) warn(this.terminal, line);
       await agreed();
-      return true;
-    });
+    }
+    const deletion = await remove(dryRun);
     this.show(deletion, () => deletionLines(deletion).join('\n'));
   }
 

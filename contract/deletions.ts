@@ -7,6 +7,14 @@ export const DeleteQuery = Closed({
   dryRun: Type.Optional(Type.Boolean({ description: 'Answers what would go, and deletes nothing.' })),
 });
 
+export const Pruning = Closed(
+  {
+    keepVersions: Type.Integer({ minimum: 1, maximum: 10_000, description: 'How many versions of each package stay.' }),
+    dryRun: Type.Optional(Type.Boolean({ description: 'Answers what would go, and deletes nothing.' })),
+  },
+  { $id: 'Pruning' },
+);
+
 export const DeletedItem = Type.Object(
   {
     kind: Words(['package', 'project', 'release', 'variable']),

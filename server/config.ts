@@ -53,6 +53,13 @@ export const serverConfigSchema = Type.Object(
     logQuotaBytes: Type.Optional(
       Type.Integer({ minimum: 1024, description: 'How much log the server keeps of one script, in bytes.' }),
     ),
+    keepPackageVersions: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 10_000,
+        description: 'How many versions of each package stay, beside those in use; all of them without it.',
+      }),
+    ),
     retentionDays: Type.Optional(
       Type.Integer({
         minimum: 1,

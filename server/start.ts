@@ -42,6 +42,7 @@ import { startEnrolment, type EnrolmentServices } from './enrolment/start.ts';
 import { NodeStartPolicy } from './enrolment/starts.ts';
 import { EventSubscriptions } from './events/subscriptions.ts';
 import { createFeed, type Feed } from './packages/feed.ts';
+import { startPackageRetention } from './packages/retention.ts';
 import { sourcesFinder, sourcesOf } from './packages/source-finder.ts';
 import { clearBackups } from './operations/clean-up.ts';
 import { HEALTH_CHECK_INTERVAL_S } from './config.ts';
@@ -73,6 +74,7 @@ export interface ServerConfig {
   readonly cancelTimeoutS?: number | undefined;
   readonly masterKeyFile?: string | undefined;
   readonly logQuotaBytes?: number | undefined;
+  readonly keepPackageVersions?: number | undefined;
   readonly retentionDays?: number | undefined;
 }
 
@@ -218,6 +220,7 @@ async function assemble(config: ServerConfig, log: Logger, teardown: Teardown): 
   teardown.add(() => stopApi(app, stopping));
   const unfollow = followCertificate(app, certificate);
   teardown.add(unfollow);
+  teardown.add(startPackageRetention({ feed, keepVersions: config.keepPackageVersions, log }));
   teardown.add(startRetention({ store, log, retentionDays: config.retentionDays }));
   const api = await listen(app, apiListen);
   logErrorsOf(app.server, 'api.listener', log);
@@ -284,6 +287,7 @@ function apiServices({
     packageVersions: feed.versions.bind(feed),
     findPackage: feed.find.bind(feed),
     deletePackage: feed.delete.bind(feed),
+    prunePackages: feed.prune.bind(feed),
     openPackage: (sha256: string) => feed.download(sha256),
     healthChecks: () => health.status(),
     wake: () => {

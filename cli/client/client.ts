@@ -5,6 +5,7 @@ import { request as httpsRequest } from 'node:https';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { text } from 'node:stream/consumers';
+import type { Deletion } from '../../contract/deletions.ts';
 import type { Problem } from '../../contract/problem.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import { agentFor, connectionError } from './connection.ts';
@@ -108,14 +109,15 @@ export class ApiClient {
   }
 
   /**
-   * Reads a resource, asks what its deletion would remove, and deletes it when `decide` says so, unless it has changed
-   * since. Returns what went, or would go.
+   * Reads a resource; the returned function deletes it unless it has changed since, or with `dryRun` says what that would
+   * remove.
    */
-  async removeListed<T>(path: string, decide: (preview: T) => Promise<boolean>): Promise<T> {
+  async deleter(path: string): Promise<(dryRun: boolean) => Promise<Deletion>> {
     const headers = await this.#ifAsRead(path);
-    const { body: preview } = await this.request<T>('DELETE', path, { headers, query: { dryRun: 'true' } });
-    if (!(await decide(preview))) return preview;
-    return (await this.request<T>('DELETE', path, { headers })).body;
+    return async (dryRun) => {
+      const query = dryRun ? { dryRun: 'true' } : {};
+      return (await this.request<Deletion>('DELETE', path, { headers, query })).body;
+    };
   }
 
   async #ifAsRead(path: string): Promise<Record<string, string>> {

@@ -5,12 +5,14 @@ import { basename } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { createHash } from 'node:crypto';
 import type { Command } from 'commander';
+import type { Deletion } from '../../contract/deletions.ts';
 import type { PackageSummary, PackageVersion, PushedPackage } from '../../contract/packages.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import { bytes } from '../../lib/text/byte-size.ts';
 import { examples, removeOptions, type Cli, type RemoveOptions } from '../cli.ts';
 import { path, type ApiClient } from '../client/client.ts';
 import { renderTable, type Cell } from '../render/table.ts';
+import { count } from '../values.ts';
 
 const FORMATS: readonly (readonly [string, string])[] = [
   ['.tar.gz', 'tar.gz'],
@@ -122,7 +124,25 @@ export function addPackageCommands(program: Command, cli: Cli): void {
   );
   examples(remove, 'isthmus package delete web 1.0.0 --dry-run', 'isthmus package delete web 1.0.0 --yes').action(
     async (id: string, version: string, options: RemoveOptions) => {
-      await cli.removeListed(path('packages', id, 'versions', version), `Delete ${id} ${version}?`, options);
+      const deleter = (client: ApiClient) => client.deleter(path('packages', id, 'versions', version));
+      await cli.removeListed(deleter, `Delete ${id} ${version}?`, options);
+    },
+  );
+
+  const prune = removeOptions(
+    group
+      .command('prune')
+      .description('delete old versions of all packages; what is in use, or was pushed in the last 7 days, stays')
+      .requiredOption('--keep <n>', 'how many versions of each package stay, the highest', count),
+  );
+  examples(prune, 'isthmus package prune --keep 10 --dry-run', 'isthmus package prune --keep 10 --yes').action(
+    async ({ keep, ...options }: RemoveOptions & { keep: number }) => {
+      const pruner = (client: ApiClient) =>
+        Promise.resolve(async (dryRun: boolean) => {
+          const request = { keepVersions: keep, dryRun };
+          return (await client.request<Deletion>('POST', 'packages/prune', { json: request })).body;
+        });
+      await cli.removeListed(pruner, `Delete them?`, options);
     },
   );
 

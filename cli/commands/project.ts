@@ -6,7 +6,7 @@ import type { Variable } from '../../contract/variables.ts';
 import { parseSettings, type SettingsFile } from '../../lib/config/file.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import { examples, removeOptions, type Cli, type RemoveOptions } from '../cli.ts';
-import { path } from '../client/client.ts';
+import { path, type ApiClient } from '../client/client.ts';
 import { renderRecord, renderTable } from '../render/table.ts';
 import { readInput, readSecret } from '../files.ts';
 import { warn } from '../terminal.ts';
@@ -109,7 +109,8 @@ function addProjects(group: Command, cli: Cli): void {
   const remove = removeOptions(group.command('delete <id>').description('delete a project that has no release'));
   examples(remove, 'isthmus project delete web --dry-run', 'isthmus project delete web --yes').action(
     async (id: string, options: RemoveOptions) => {
-      await cli.removeListed(path('projects', id), `Delete the project ${id} with its variables?`, options);
+      const deleter = (client: ApiClient) => client.deleter(path('projects', id));
+      await cli.removeListed(deleter, `Delete the project ${id} with its variables?`, options);
     },
   );
 }

@@ -58,11 +58,11 @@ export function addReleaseCommands(program: Command, cli: Cli): void {
   );
   examples(remove, 'isthmus release delete web 1.0.0 --dry-run', 'isthmus release delete web 1.0.0 --yes').action(
     async (project: string, version: string, options: RemoveOptions) => {
-      const find = async (client: ApiClient): Promise<string> => {
+      const deleter = async (client: ApiClient) => {
         const { id } = await client.get<Release>(path('projects', project, 'releases', version));
-        return path('releases', id);
+        return client.deleter(path('releases', id));
       };
-      await cli.removeListed(find, `Delete the release ${version} of ${project}?`, options);
+      await cli.removeListed(deleter, `Delete the release ${version} of ${project}?`, options);
     },
   );
 

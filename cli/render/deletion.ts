@@ -7,6 +7,7 @@ import { escapeText } from './escape.ts';
 export function deletionLines({ dryRun, deleted, freedBytes, unused }: Deletion): string[] {
   const verb = dryRun ? 'would be deleted' : 'deleted';
   const freed = freedBytes === 0 ? [] : [`${bytes(freedBytes)} ${dryRun ? 'would be free' : 'are free'} on the server`];
+  if (deleted.length === 0) return ['nothing to delete'];
   return [
     ...deleted.map(({ kind, name }) => escapeText(`${kind} ${name} ${verb}`)),
     ...freed,

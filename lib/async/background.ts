@@ -25,6 +25,7 @@ export const BACKGROUND_TASKS = [
   'node.report',
   'outages.record',
   'output.orphans',
+  'packages.retention',
   'reports.write',
   'revocations.listener',
   'revocations.adopt',

@@ -18,6 +18,7 @@ import type { Principal } from '../access/api-keys.ts';
 import type { StepHandlerRegistry } from '../deployments/steps/handler.ts';
 import type { SubscriptionStatus } from '../events/subscriptions.ts';
 import type { PackageMeta, PushResult } from '../packages/push.ts';
+import type { PruneOptions } from '../packages/retention.ts';
 import type { ApiRole } from '../store/access/api-keys.ts';
 import type { Actor, Page, PageRequest } from '../store/base.ts';
 import type { Node } from '../store/nodes/nodes.ts';
@@ -79,6 +80,7 @@ export interface ApiServices {
   packageVersions(id: string, page: PageRequest): Promise<Page<Package>>;
   findPackage(id: string, version: string): Promise<Package>;
   deletePackage(id: string, version: string, options: DeleteOptions): Promise<Deletion>;
+  prunePackages(options: PruneOptions): Promise<Deletion>;
   openPackage(sha256: string): Promise<Readable>;
   healthChecks(): HealthChecks;
   /** Wakes the task engine: there may be a task to claim. */

@@ -4,6 +4,7 @@
 //   source-finder.ts   answers Sources.Find over gRPC
 //   list.ts            the packages, each with what uses it
 //   delete.ts          deletes versions that nothing uses
+//   retention.ts       deletes old ones of them
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import type { DownloadToken } from '../../certs/signer.ts';
@@ -11,6 +12,7 @@ import type { PeerIdentity } from '../../certs/peer.ts';
 import type { Deletion } from '../../contract/deletions.ts';
 import type { NodeRole } from '../../contract/nodes.ts';
 import { IsthmusError, type ErrorCode } from '../../contract/errors.ts';
+import { CautiousClock } from '../../lib/async/cautious-clock.ts';
 import { Mutex } from '../../lib/async/mutex.ts';
 import type { Logger } from '../../lib/telemetry/log.ts';
 import { DenialLimiter, type DenialLimits } from '../../lib/net/denial-limiter.ts';
@@ -26,6 +28,7 @@ import type { DeleteOptions } from '../store/references.ts';
 import type { Store } from '../store/store.ts';
 import type { LiveTopology } from '../topology/live.ts';
 import { deleteVersion, dropOrphans, type FeedBytes } from './delete.ts';
+import { pruneVersions, type PruneOptions } from './retention.ts';
 import { PackageSources } from './sources.ts';
 import { PUSH_DEFAULTS, pushPackage, type PackageMeta, type PushResult, type PushLimits } from './push.ts';
 
@@ -57,9 +60,7 @@ const DENIAL_LIMITS: DenialLimits = { perSource: 1, windowMs: 60_000, sources: 1
 
 /** Opens the feed in `<dataDir>/packages`. */
 export async function createFeed(deps: FeedDeps): Promise<Feed> {
-  const feed = new Feed(deps, await BlobStore.open(join(deps.dataDir, 'packages')));
-  await feed.dropOrphans();
-  return feed;
+  return new Feed(deps, await BlobStore.open(join(deps.dataDir, 'packages')));
 }
 
 export class Feed {
@@ -70,6 +71,7 @@ export class Feed {
   readonly #denials = new DenialLimiter(DENIAL_LIMITS);
   readonly #damaged = new Set<string>();
   readonly #changing = new Mutex();
+  readonly #clock = new CautiousClock();
 
   constructor(deps: FeedDeps, blobs: BlobStore) {
     this.#deps = deps;
@@ -92,6 +94,11 @@ export class Feed {
   /** Deletes a version, in any spelling (delete.ts). */
   async delete(id: string, version: string, options: DeleteOptions): Promise<Deletion> {
     return deleteVersion(this.#bytes(), await this.find(id, version), options);
+  }
+
+  /** Deletes the versions that retention lets go (retention.ts). */
+  prune(options: PruneOptions): Promise<Deletion> {
+    return pruneVersions({ ...this.#bytes(), clock: this.#clock }, options);
   }
 
   /** Removes the bytes that no version has. */

@@ -57,6 +57,7 @@ async function site(): Promise<Site> {
     packageVersions: nothing,
     findPackage: nothing,
     deletePackage: nothing,
+    prunePackages: nothing,
   });
   const make = async (path: string, body: object, headers = {}) =>
     (await api.call('POST', `/api/v1${path}`, { body, headers })).body;

@@ -7,10 +7,11 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
-import { beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { silentLogger } from '../../lib/telemetry/log.ts';
 import { createFeed, type Feed } from '../../server/packages/feed.ts';
 import { listPackages } from '../../server/packages/list.ts';
+import { startPackageRetention } from '../../server/packages/retention.ts';
 import { createProject } from '../../server/projects/projects.ts';
 import { createRelease, deleteRelease } from '../../server/projects/releases.ts';
 import { openStore, type Store } from '../../server/store/store.ts';
@@ -20,6 +21,7 @@ import { addTask } from '../store/samples.ts';
 import { buildKillAt, runKilledAt } from '../support/kill-at.ts';
 import { lacks } from '../support/needs.ts';
 import { tempDir } from '../support/temp.ts';
+import { waitFor } from '../support/wait.ts';
 import { tarGz } from './craft.ts';
 
 const program = fileURLToPath(new URL('./delete-process.ts', import.meta.url));
@@ -141,6 +143,55 @@ describe('a version', () => {
   });
 });
 
+describe('retention', () => {
+  const week = 7 * 24 * 3600_000;
+
+  it('deletes the versions below the highest ones, but none in use and none that is new, with an event each', async () => {
+    onTestFinished(() => {
+      vi.useRealTimers();
+    });
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() - week - 1 });
+    for (const version of ['1.9', '1.10', '1.2', '2.0-rc.1']) await push(version);
+    await push('1.0', app('other'), 'other');
+    await release('shop', '1');
+    vi.useRealTimers();
+    ({ store, feed } = await reopened());
+    await push('1.1');
+    const names = ['web 1.2', 'web 1.9'];
+    const dryRun = await feed.prune({ keepVersions: 1, actor: 'system', dryRun: true });
+    expect(dryRun.deleted.map(({ name }) => name).sort()).toEqual(names);
+    expect(await feed.prune({ keepVersions: 1, actor: 'system' })).toEqual({ ...dryRun, dryRun: false });
+    const left = (await feed.versions('web', { limit: 10 })).items.map(({ version }) => version);
+    expect(left).toEqual(['2.0-rc.1', '1.10', '1.1']);
+    const { items } = await store.events.list({ type: 'package.deleted', limit: 10 });
+    expect(items.map(({ actor: by, data }) => `${by} ${String((data as { version: string }).version)}`).sort()).toEqual(
+      ['system 1.2', 'system 1.9'],
+    );
+  });
+
+  it('runs at the start of the server, and removes bytes without a version also where no version may go', async () => {
+    await push('1.0');
+    const orphan = await addOrphan();
+    const stop = startPackageRetention({ feed: (await reopened()).feed, keepVersions: undefined, log: silentLogger() });
+    onTestFinished(stop);
+    await waitFor(async () => !(await blobsOf(dataDir)).includes(orphan));
+    expect(await blobsOf(dataDir)).toHaveLength(1);
+  });
+});
+
+async function addOrphan(): Promise<string> {
+  const orphan = digest(Buffer.from('orphan'));
+  const folder = join(dataDir, 'packages', 'blobs', orphan.slice(0, 2));
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  await writeFile(join(folder, orphan), 'orphan', { mode: 0o600 });
+  return orphan;
+}
+
+async function reopened() {
+  await store.close();
+  return openFeed(dataDir);
+}
+
 it('lists each package once, with all its versions need and who uses them', async () => {
   const sizes = await Promise.all([push('1.0'), push('2.0'), push('1.0', app('1.0'), 'Copy')]);
   await release('shop', '1');
@@ -171,17 +222,6 @@ it('says which versions the last release that used them leaves unused', async ()
   await expect(remove(second, true)).rejects.toMatchObject({ code: 'NOT_FOUND' });
 });
 
-it('removes bytes without a version at the start, and nothing else', async () => {
-  const { sha256 } = await push('1.0');
-  const orphan = digest(Buffer.from('orphan'));
-  const folder = join(dataDir, 'packages', 'blobs', orphan.slice(0, 2));
-  await mkdir(folder, { recursive: true, mode: 0o700 });
-  await writeFile(join(folder, orphan), 'orphan', { mode: 0o600 });
-  await store.close();
-  await openFeed(dataDir);
-  expect(await blobsOf(dataDir)).toEqual([sha256]);
-});
-
 describe.skipIf(lacks('linux', 'gcc'))('a server', () => {
   beforeAll(buildKillAt);
 
@@ -203,6 +243,7 @@ describe.skipIf(lacks('linux', 'gcc'))('a server', () => {
         const killed = await copyOf(at);
         expect(await runKilledAt([program, killed], { below: killed, at })).toBeUndefined();
         const after = await openFeed(killed);
+        await after.feed.dropOrphans();
         const { items } = await after.feed.versions('web', { limit: 10 });
         for (const { sha256 } of items) {
           expect(digest(await buffer(await after.feed.download(sha256))), `step ${at} of ${steps}`).toBe(sha256);

@@ -1,5 +1,5 @@
 // Packages: push, list, download. Versions are immutable, so pushing the same bytes again changes nothing.
-import { DeleteQuery, Deletion } from '../../../contract/deletions.ts';
+import { DeleteQuery, Deletion, Pruning } from '../../../contract/deletions.ts';
 import { bytes, Bytes, json } from '../../../contract/http.ts';
 import {
   ByPackage,
@@ -101,6 +101,22 @@ export function packageRoutes(app: ApiInstance, context: ApiContext): void {
       const { dryRun } = request.query;
       return services.deletePackage(id, version, { actor: principalOf(request).keyId, dryRun });
     },
+  );
+
+  app.post(
+    '/packages/prune',
+    {
+      config: { access: 'operator' },
+      schema: {
+        operationId: 'prunePackages',
+        summary: 'Delete old versions of all packages',
+        description: 'All but the highest of each package, what is in use, and what was pushed in the last seven days.',
+        tags,
+        body: Pruning,
+        response: { 200: json('The versions that are deleted, or would be.', Deletion) },
+      },
+    },
+    (request) => services.prunePackages({ ...request.body, actor: principalOf(request).keyId }),
   );
 
   app.get(
