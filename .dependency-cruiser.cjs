@@ -3,7 +3,7 @@
 
 const components = '(server|relay|mirror|tentacle)';
 /** Rooms of the server that stand side by side above the task engine. */
-const features = 'access|deployments|enrolment|health|inventory|packages|projects|scripts|upgrades';
+const features = 'access|deployments|enrolment|health|inventory|mirrors|packages|projects|scripts|upgrades';
 /** What the features stand on, beside the task engine, which has a stricter rule. */
 const foundations = 'events|topology';
 const tests = '(\\.test\\.ts$|^test/|^bench/)';

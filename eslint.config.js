@@ -61,6 +61,7 @@ const MOMENTS = [
   'cli/render/units.ts',
   'mesh/e2e/credentials.ts',
   'mesh/link/kept-windows.ts',
+  'mirror/orders.ts',
   'server/api/port/certificate.ts',
   'server/api/routes/mesh.ts',
   'server/enrolment/enrolment.ts',

@@ -1,4 +1,4 @@
-// Signs and verifies what a server node signs: envelopes with orders for tentacles, and download tokens. The Ed25519
+// Signs and verifies what a server node signs: envelopes with orders for tentacles and mirrors, and download tokens. The Ed25519
 // key exists only in this process. Each signature carries the authority's statement about the key, so verifiers need
 // not know a new key in advance.
 import { createHash, createPublicKey, generateKeyPairSync, sign, verify, type KeyObject } from 'node:crypto';
@@ -21,9 +21,10 @@ const STATEMENT_LIFETIME_MS = 7 * DAY_MS;
 export const SKEW_MS = 5 * 60_000;
 
 /** The kinds of call that an envelope is for. */
-export type EnvelopeKind = 'script' | 'acquire' | 'stage' | 'activate' | 'settle' | 'cancel';
+export type EnvelopeKind = 'script' | 'acquire' | 'stage' | 'activate' | 'settle' | 'cancel' | 'warm';
 
 export interface EnvelopeContent {
+  /** The tentacle, or the mirror, that the order is for. */
   readonly tentacle: string;
   readonly ticket: string;
   readonly task: string;
@@ -117,7 +118,7 @@ export class Signer {
 }
 
 interface EnvelopeExpectation {
-  /** The tentacle that reads it. */
+  /** The tentacle, or the mirror, that reads it. */
   readonly self: string;
   readonly kind: EnvelopeKind;
   readonly revocations?: RevocationCheck | undefined;
@@ -125,7 +126,7 @@ interface EnvelopeExpectation {
 }
 
 /**
- * Verifies an envelope for this tentacle and this kind of call, and returns its content. Throws BAD_TASK_SIGNATURE,
+ * Verifies an envelope for this node and this kind of call, and returns its content. Throws BAD_TASK_SIGNATURE,
  * WRONG_RECIPIENT or ENVELOPE_KIND. The caller checks the epoch, and the expiry, which bounds the first start only.
  */
 export function verifyEnvelope(

@@ -21,6 +21,7 @@ const GROUPS: readonly { readonly words: readonly string[]; readonly load: () =>
     words: ['server', 'relay', 'mirror', 'tentacle'],
     load: async () => (await import('./commands/start.ts')).addStartCommands,
   },
+  { words: ['mirror'], load: async () => (await import('./commands/mirror.ts')).addMirrorCommands },
   { words: ['key'], load: async () => (await import('./commands/key.ts')).addKeyCommands },
   { words: ['token'], load: async () => (await import('./commands/token.ts')).addTokenCommands },
   { words: ['join'], load: async () => (await import('./commands/join.ts')).addJoinCommand },

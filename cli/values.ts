@@ -23,6 +23,15 @@ export function duration(value: string): number {
   return Number(match[1]) * SECONDS_PER[match[2]!]!;
 }
 
+const BYTES_PER: Readonly<Record<string, number>> = { k: 1000, M: 1_000_000, G: 1_000_000_000 };
+
+/** `500k`, `10M`, `1G` as bytes a second. A number without a unit is rejected as ambiguous. */
+export function bytesPerS(value: string): number {
+  const match = /^([1-9]\d{0,5})(k|M|G)$/.exec(value);
+  if (match === null) throw new InvalidArgumentError('Give a number with its unit: 500k, 10M or 1G bytes a second.');
+  return Number(match[1]) * BYTES_PER[match[2]!]!;
+}
+
 /** A whole number of at least one. */
 export function count(value: string): number {
   if (!/^[1-9]\d{0,8}$/.test(value)) throw new InvalidArgumentError('Give a whole number of at least 1.');

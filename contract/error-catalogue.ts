@@ -471,6 +471,7 @@ export const ERROR_CATALOGUE = {
     remedy: 'The order was signed for another tentacle; look for a misrouted or replayed call.',
   },
   // Tasks and deployments.
+  MIRROR_UNSUPPORTED: { http: 409, grpc: 9, remedy: 'Upgrade the software of the mirror, then try again.' },
   EARLIER_STEP_FAILED: { http: 409, grpc: 9, remedy: 'See what the step before says.' },
   MACHINES_FAILED: { http: 409, grpc: 10, remedy: 'See what each machine says.' },
   MACHINE_DISABLED: { http: 409, grpc: 9, remedy: 'Enable the machine, or leave it out.' },

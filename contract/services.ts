@@ -13,6 +13,8 @@ export const MESH_SERVICES = {
   topology: { openedBy: JOIN_ROLES, fromBelowTo: ['server'] },
   /** gRPC `isthmus.upgrade.v1`, on every node but servers. */
   upgrade: { openedBy: ['server'], fromBelowTo: [] },
+  /** gRPC `isthmus.mirror.v1`, on mirrors. */
+  mirror: { openedBy: ['server'], fromBelowTo: [] },
   /** Packages over HTTP/1.1, on servers and mirrors. */
   feed: { openedBy: NODE_ROLES, fromBelowTo: ['server', 'mirror'] },
 } as const;

@@ -6,7 +6,7 @@ import { Closed, ErrorCode, List, ListQuery, Nullable, PageOf, Slug, Slugs, Time
 export const END_STATES = ['succeeded', 'failed', 'cancelled', 'timed_out', 'interrupted'] as const;
 export type EndState = (typeof END_STATES)[number];
 
-export const TASK_KINDS = ['script', 'health', 'deployment', 'upgrade'] as const;
+export const TASK_KINDS = ['script', 'health', 'deployment', 'upgrade', 'warm'] as const;
 export const TaskKind = Words(TASK_KINDS, { $id: 'TaskKind' });
 
 export const TASK_STATES = ['queued', 'running', 'cancelling', ...END_STATES] as const;

@@ -1,13 +1,14 @@
 // A mirror's cache: complete packages are served from disk, others are pulled through, one fetch at a time per digest.
 //   pull.ts      one fetch and its followers          space.ts    quota, free space, eviction
-//   through.ts   a fetch without room in the cache    node/sources/find.ts  the sources of a digest
+//   through.ts   a fetch without room in the cache    throttle.ts  fetches that nobody waits for
+//   node/sources/find.ts  the sources of a digest
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { background } from '../lib/async/background.ts';
 import { IsthmusError } from '../contract/errors.ts';
 import type { Logger } from '../lib/telemetry/log.ts';
 import { askForBlob, type SourceConnection } from '../lib/blobs/blob-client.ts';
 import type { BlobBody } from '../lib/blobs/blob-pump.ts';
-import type { BlobStore } from '../lib/blobs/blob-store.ts';
+import type { BlobStore, StoredBlob } from '../lib/blobs/blob-store.ts';
 import type { BlobInfo, BlobWriter } from '../lib/blobs/blob-writer.ts';
 import { openCached } from '../lib/blobs/cached-blob.ts';
 import {
@@ -20,6 +21,8 @@ import {
 } from '../lib/blobs/fetch.ts';
 import { STALL_MS, type Floors } from '../lib/blobs/progress-floor.ts';
 import { storedBody } from '../lib/blobs/stored-body.ts';
+import { pause, unlessAborted } from '../lib/async/waiting.ts';
+import { Throttle } from './throttle.ts';
 import { Pull } from './pull.ts';
 import type { FindSources } from '../node/sources/find.ts';
 import { Space, type SpaceLimits } from './space.ts';
@@ -43,6 +46,36 @@ export interface WantedBlob {
   readonly downloadToken: string;
 }
 
+/** How a package is fetched that nobody waits for. */
+export interface Warming {
+  /** No limit when undefined. */
+  readonly maxBytesPerS?: number | undefined;
+  /** Ends the fetch, unless a requester or another call waits for it. */
+  readonly signal: AbortSignal;
+  readonly onProgress: (receivedBytes: number) => void;
+}
+
+export interface CacheUsage {
+  readonly packages: number;
+  readonly packageBytes: number;
+  /** Of interrupted and running fetches. */
+  readonly partialBytes: number;
+  readonly fetching: number;
+}
+
+interface RunningPull {
+  readonly begun: Promise<Pull>;
+  readonly throttle: Throttle;
+  readonly cancel: AbortController;
+  /** Aborted when it has ended, however. */
+  readonly ended: AbortController;
+  /** Calls to `warm` that wait for it. */
+  warmers: number;
+}
+
+/** Between two reports of progress. */
+const PROGRESS_EVERY_MS = 500;
+
 /** Each has its own connection to a source. */
 const MOST_PULLS = 64;
 
@@ -50,7 +83,7 @@ export class MirrorCache {
   readonly #deps: CacheDeps;
   readonly #space: Space;
   readonly #demotions = new Demotions();
-  readonly #pulls = new Map<string, Promise<Pull>>();
+  readonly #pulls = new Map<string, RunningPull>();
   readonly #runs = new Set<Promise<void>>();
   readonly #stopping = new AbortController();
 
@@ -76,7 +109,9 @@ export class MirrorCache {
       for (;;) {
         const stored = await openCached(this.#deps.blobs, sha256, this.#deps.log);
         if (stored !== undefined) return storedBody(stored, unhold);
-        const body = await (await this.#pullOf(wanted)).follow();
+        const running = this.#pullOf(wanted);
+        running.throttle.lift();
+        const body = await (await running.begun).follow();
         if (body !== undefined) return following(body, unhold);
         // The fetch ended between the two checks: the blob is on disk by now, or a new fetch starts after that run.
         await nextTurn();
@@ -87,47 +122,131 @@ export class MirrorCache {
     }
   }
 
+  /** What the cache has: all of it, or only these digests. */
+  list(only?: readonly string[]): readonly StoredBlob[] {
+    const { blobs } = this.#deps;
+    return only === undefined
+      ? blobs.list()
+      : only.map((sha256) => blobs.get(sha256)).filter((blob) => blob !== undefined);
+  }
+
+  /** What lies in the cache, in bytes, and how many packages are being fetched. */
+  async usage(): Promise<CacheUsage> {
+    const { blobs } = this.#deps;
+    const partials = await blobs.partials();
+    const receiving = await Promise.allSettled([...this.#pulls.values()].map(({ begun }) => begun));
+    const received = receiving.map((each) => (each.status === 'fulfilled' ? each.value.bytes : 0));
+    return {
+      packages: blobs.list().length,
+      packageBytes: blobs.usedBytes,
+      partialBytes: partials.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) + received.reduce((a, b) => a + b, 0),
+      fetching: this.#pulls.size,
+    };
+  }
+
+  /**
+   * Has a package in the cache, and says whether it was there. Others' fetches go first: while one runs, this one takes
+   * a trickle. DISK_FULL when there is no room, PACKAGE_UNAVAILABLE, CANCELLED once the signal aborts.
+   */
+  async warm(wanted: WantedBlob, { maxBytesPerS, signal, onProgress }: Warming): Promise<{ readonly cached: boolean }> {
+    const unhold = this.#space.hold(wanted.sha256);
+    try {
+      for (let cached = true; ; cached = false) {
+        signal.throwIfAborted();
+        const stored = await openCached(this.#deps.blobs, wanted.sha256, this.#deps.log);
+        await stored?.file.close();
+        if (stored !== undefined) return { cached };
+        await this.#warmOnce(this.#pullOf(wanted, maxBytesPerS), signal, onProgress);
+        await nextTurn();
+      }
+    } finally {
+      unhold();
+    }
+  }
+
+  async #warmOnce(running: RunningPull, signal: AbortSignal, onProgress: Warming['onProgress']): Promise<void> {
+    running.warmers += 1;
+    try {
+      const pull = await unlessAborted(running.begun, [signal]);
+      while (!running.ended.signal.aborted) {
+        signal.throwIfAborted();
+        onProgress(pull.bytes);
+        await pause(PROGRESS_EVERY_MS, signal, running.ended.signal);
+      }
+      if (pull.uncached !== undefined) throw new IsthmusError('DISK_FULL', 'the cache has no room for this package');
+      pull.assertNotFailed();
+    } finally {
+      running.warmers -= 1;
+      if (signal.aborted && running.warmers === 0 && !running.throttle.isLifted) {
+        running.cancel.abort(new IsthmusError('CANCELLED', 'nobody waits for this package any more'));
+      }
+    }
+  }
+
   /** Ends every fetch. The bytes received stay for the next start. */
   async stop(): Promise<void> {
     this.#stopping.abort(new IsthmusError('CANCELLED', 'the mirror is stopping'));
-    await Promise.allSettled([...this.#pulls.values()]);
+    await Promise.allSettled([...this.#pulls.values()].map(({ begun }) => begun));
     await Promise.allSettled([...this.#runs]);
   }
 
-  #pullOf(wanted: WantedBlob): Promise<Pull> {
+  /** The fetch of a package, which begins unless it is running. With a rate it is one that nobody waits for, yet. */
+  #pullOf(wanted: WantedBlob, maxBytesPerS?: number): RunningPull {
     const { sha256 } = wanted;
     const pulling = this.#pulls.get(sha256);
     if (pulling !== undefined) return pulling;
     if (this.#pulls.size >= MOST_PULLS) {
-      return Promise.reject(new IsthmusError('RESOURCE_EXHAUSTED', `${MOST_PULLS} packages are being fetched already`));
+      throw new IsthmusError('RESOURCE_EXHAUSTED', `${MOST_PULLS} packages are being fetched already`);
     }
-    const begun = this.#begin(wanted);
-    this.#pulls.set(sha256, begun);
-    begun.catch(() => this.#pulls.delete(sha256));
-    return begun;
+    const throttle = new Throttle({ maxBytesPerS, yields: () => this.#isAwaited() });
+    const [cancel, ended] = [new AbortController(), new AbortController()];
+    ended.signal.addEventListener('abort', () => this.#pulls.delete(sha256), { once: true });
+    const begun = this.#begin(wanted, throttle, cancel.signal, ended);
+    begun.catch(() => ended.abort());
+    const running = { begun, throttle, cancel, ended, warmers: 0 };
+    this.#pulls.set(sha256, running);
+    return running;
   }
 
-  async #begin({ sha256, sizeBytes, downloadToken }: WantedBlob): Promise<Pull> {
+  /** Whether a fetch runs that a requester waits for. */
+  #isAwaited(): boolean {
+    return [...this.#pulls.values()].some(({ throttle }) => throttle.isLifted);
+  }
+
+  async #begin(
+    { sha256, sizeBytes, downloadToken }: WantedBlob,
+    throttle: Throttle,
+    cancelled: AbortSignal,
+    ended: AbortController,
+  ): Promise<Pull> {
     const { find, log, onWrongSource, onSlowSource, floors } = this.#deps;
     const found = await find(sha256, downloadToken);
     const hasRoom = await this.#space.reserve(sha256, sizeBytes);
     if (!hasRoom) log.warn({ sha256, sizeBytes }, 'no room for this package; it is passed on uncached');
     const writer = hasRoom ? await this.#openWriter({ sha256, sizeBytes }) : undefined;
-    const fetchInto = (target: FetchTarget, signal: AbortSignal) =>
-      fetchBlob({
-        ...{ sha256, sizeBytes, sources: found.sources, target, demotions: this.#demotions },
+    const fetchInto = (target: FetchTarget, follower: AbortSignal) => {
+      const signal = AbortSignal.any([follower, cancelled, this.#stopping.signal]);
+      return fetchBlob({
+        ...{
+          sha256,
+          sizeBytes,
+          sources: found.sources,
+          target: throttle.of(target, signal),
+          demotions: this.#demotions,
+        },
         ...{ onWrongSource, onSlowSource, floors },
         open: (source, fromByte, aborted) =>
           this.#ask(source, { sha256, fromByte, downloadToken: found.downloadToken }, aborted),
-        signal: AbortSignal.any([signal, this.#stopping.signal]),
+        signal,
       }).then(({ from, failed }) => log.info({ sha256, sizeBytes, from, failed }, 'fetched a package'));
+    };
     const pull = new Pull({ sizeBytes, fetchInto, makeRoom: () => this.#space.evictOne() }, writer);
     const unhold = this.#space.hold(sha256);
     const run = pull.run(this.#stopping.signal).finally(() => {
       unhold();
       this.#space.unreserve(sha256);
-      this.#pulls.delete(sha256);
       this.#runs.delete(run);
+      ended.abort();
     });
     this.#runs.add(run);
     background('mirror.pull', log, () => run);

@@ -35,6 +35,16 @@ export class Pull {
     return this.#deps.sizeBytes;
   }
 
+  /** Bytes of it that are on the disk. */
+  get bytes(): number {
+    return this.uncached === undefined ? (this.#file?.bytes ?? 0) : 0;
+  }
+
+  /** Throws the error of a fetch that has failed. */
+  assertNotFailed(): void {
+    if (this.#file?.state.phase === 'closed') throw this.#file.state.error;
+  }
+
   /** The digest of the bytes that followers find on the disk, once it had room for no more. */
   get uncached(): DigestMeter | undefined {
     if (this.#file === undefined) return new DigestMeter();

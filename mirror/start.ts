@@ -2,6 +2,7 @@
 //
 //   cache.ts      serves packages and fetches missing ones
 //   open-port.ts  HTTPS for targets of the site
+//   service.ts    what servers ask of it; orders.ts reads what they sign
 //   config.ts     its settings
 import { join } from 'node:path';
 import type { IdentityStore } from '../certs/identity.ts';
@@ -21,6 +22,7 @@ import type { Denials } from '../mesh/denials.ts';
 import { MirrorCache } from './cache.ts';
 import type { MirrorSettings } from './config.ts';
 import { listenOpenPort, type OpenPort, type OpenPortDeps } from './open-port.ts';
+import { serveMirror } from './service.ts';
 import { SourceFinder } from '../node/sources/find.ts';
 
 export interface MirrorConfig extends MirrorSettings {
@@ -56,20 +58,23 @@ async function assemble(config: MirrorConfig, log: Logger, teardown: Teardown): 
   teardown.add(() => sources.stop());
   const access = { mesh, identity, revocations, loopback: config.feedLoopback === true };
   const abandonedSources = new AbandonedSources();
-  const blobs = await BlobStore.open(join(dataDir, 'packages'));
+  const folder = join(dataDir, 'packages');
+  const blobs = await BlobStore.open(folder);
+  const limits = {
+    quotaBytes: config.quotaBytes ?? Number.MAX_SAFE_INTEGER,
+    minFreeBytes: config.minFreeBytes ?? DEFAULT_MIN_FREE_BYTES,
+  };
   const cache = new MirrorCache({
     blobs,
     find: (sha256, downloadToken) => sources.find(sha256, downloadToken),
     connect: (source, signal) => connectSource(source, access, signal),
     onSlowSource: abandonedSources.record,
     onWrongSource: (source, error) => mesh.denials.record(error, source, FEED_SERVICE),
-    limits: {
-      quotaBytes: config.quotaBytes ?? Number.MAX_SAFE_INTEGER,
-      minFreeBytes: config.minFreeBytes ?? DEFAULT_MIN_FREE_BYTES,
-    },
+    limits,
     log,
   });
   teardown.add(() => cache.stop());
+  serveMirror({ node, cache, limits, folder, log, teardown });
   const server = new BlobServer<Requester>(originOf(cache, identity, mesh.denials), log);
   teardown.add(() => server.stop());
   mesh.listen(FEED_SERVICE, (stream) => server.accept(stream, { peer: stream.peer, at: 'mesh' }));

@@ -6,7 +6,7 @@
 //   enrolment/      join, renew, revoke      inventory/    sites, environments, machines
 //   projects/       processes, releases      deployments/  plans, step handlers, runs
 //   scripts/        ad-hoc scripts           health/       checks, judgement, monitor
-//   upgrades/       of the nodes' software
+//   upgrades/       of the nodes' software   mirrors/      their caches, warming
 //   events/         subscriptions, audit     packages/     the feed
 //   operations/     init, backup, retention  api/          HTTP
 import { logErrorsOf } from '../lib/async/background.ts';
@@ -52,9 +52,12 @@ import { startRetention } from './operations/retention.ts';
 import { LAST_MIGRATION } from './store/migrations/migrate.ts';
 import { openStore } from './store/store.ts';
 import { stepHandlers, taskKinds } from './task-kinds.ts';
+import type { SignEnvelope } from './tasks/execution/envelopes.ts';
 import type { Dial, OnSilent } from './tasks/execution/service-clients.ts';
 import { startTasks, type Tasks } from './tasks/start.ts';
 import { openLiveTopology, type LiveTopology } from './topology/live.ts';
+import { createMirrorClients } from './mirrors/clients.ts';
+import { Mirrors } from './mirrors/mirrors.ts';
 import { createUpgradeClients } from './upgrades/clients.ts';
 import { createRouteResolver, dispatchRoutes, type RouteResolver } from './topology/route-resolver.ts';
 import { startTopology, type TopologyServices } from './topology/start.ts';
@@ -185,14 +188,19 @@ async function assemble(config: ServerConfig, log: Logger, teardown: Teardown): 
   const onSilent: OnSilent = (node, path) => routes.fell(node, path);
   const upgradeClients = createUpgradeClients(dial, {}, onSilent);
   teardown.add(() => upgradeClients.close());
+  const sign: SignEnvelope = (content) => signer.signEnvelope(content);
+  const routesOf = dispatchRoutes(routes);
+  const mirrorClients = createMirrorClients(dial, onSilent);
+  teardown.add(() => mirrorClients.close());
+  const mirrors = new Mirrors({ topology, clients: mirrorClients, routesOf, sign });
   const findSources = (node: string, sha256: string) => sourcesOf(feed, node, sha256);
-  const kinds = taskKinds({ store, sealer, steps, findSources, upgradeClients, nodes: topology.nodes });
+  const kinds = taskKinds({ store, sealer, steps, findSources, upgradeClients, nodes: topology.nodes, mirrors });
   const tasks = startTasks({
     store,
     kinds,
     dial,
-    sign: (content) => signer.signEnvelope(content),
-    routesOf: dispatchRoutes(routes),
+    sign,
+    routesOf,
     journalGeneration: (machine) => topology.nodes.get(machine)?.journalGeneration ?? 0,
     onSilent,
     log,
@@ -211,7 +219,18 @@ async function assemble(config: ServerConfig, log: Logger, teardown: Teardown): 
 
   const stopping = new AbortController();
   const context = { store, log, sealer, kinds, steps, nodeId: node, meshId, stopping: stopping.signal };
-  const services = apiServices({ mesh, feed, events, topology, routes, enrolment, topologyService, tasks, health });
+  const services = apiServices({
+    mesh,
+    mirrors,
+    feed,
+    events,
+    topology,
+    routes,
+    enrolment,
+    topologyService,
+    tasks,
+    health,
+  });
   const app = await createApi(
     { ...context, services },
     // Behind a proxy that is not trusted, one guesser of keys would use up the limit of all its clients.
@@ -249,6 +268,7 @@ function pathTo(routes: RouteResolver, destination: string): readonly string[] {
 
 interface Components {
   readonly mesh: Mesh;
+  readonly mirrors: Mirrors;
   readonly feed: Feed;
   readonly events: EventSubscriptions;
   readonly topology: LiveTopology;
@@ -261,6 +281,7 @@ interface Components {
 
 function apiServices({
   mesh,
+  mirrors,
   feed,
   events,
   topology,
@@ -273,6 +294,7 @@ function apiServices({
   return {
     topology,
     routes,
+    mirrors,
     trace: (node: string, path: readonly string[]) => trace(mesh, { node, path, deadlineMs: PROBE_DEADLINE_MS }),
     ping: async (node: string, path: readonly string[], count: number) => {
       const { roundTripsMs } = await ping(mesh, { node, path, deadlineMs: PROBE_DEADLINE_MS }, count);

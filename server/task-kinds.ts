@@ -6,6 +6,7 @@ import type { DeploymentDeps } from './deployments/run.ts';
 import { deploymentTask } from './deployments/task-kind.ts';
 import { healthTask } from './health/health-task.ts';
 import { scriptTask } from './scripts/script-task.ts';
+import { warmTask, type WarmDeps } from './mirrors/warm-run.ts';
 import type { UpgradeDeps } from './upgrades/node-upgrade.ts';
 import { upgradeTask } from './upgrades/run.ts';
 import { TaskKindRegistry } from './tasks/kinds.ts';
@@ -16,10 +17,11 @@ export function stepHandlers(): StepHandlerRegistry {
 }
 
 /** Every task kind. */
-export function taskKinds(deps: DeploymentDeps & UpgradeDeps): TaskKindRegistry {
+export function taskKinds(deps: DeploymentDeps & UpgradeDeps & WarmDeps): TaskKindRegistry {
   return new TaskKindRegistry()
     .registerTaskKind(scriptTask)
     .registerTaskKind(healthTask)
     .registerTaskKind(deploymentTask(deps))
-    .registerTaskKind(upgradeTask(deps));
+    .registerTaskKind(upgradeTask(deps))
+    .registerTaskKind(warmTask(deps));
 }

@@ -28,6 +28,7 @@ const COMMANDS: Readonly<Partial<Record<ErrorCode, string | ((hop?: string) => s
   LAST_ADMIN: '`isthmus key create --name NAME --role admin --out FILE` creates one.',
   MACHINE_REVOKED: '`isthmus token create` with its name creates the token for that.',
   MACHINES_FAILED: '`isthmus task show ID` shows it.',
+  MIRROR_UNSUPPORTED: (hop = 'MIRROR') => `${command('isthmus node upgrade', hop)} \`--file TARBALL\` upgrades it.`,
   NODE_CLONED: (hop = 'NODE') => reactivates(hop),
   NO_TARGETS: '`isthmus machine list` shows the environments and roles of each; `isthmus machine set ID` changes them.',
   NOT_INITIALISED: '`isthmus init` creates it.',

@@ -10,6 +10,7 @@ import { softwarePath } from '../software.ts';
 import { UNREADABLE_ANSWER } from './errors.ts';
 import type { ProtoGrpcType as IdentityTypes } from '../../proto/gen/identity.ts';
 import type { ProtoGrpcType as LinkTypes } from '../../proto/gen/link.ts';
+import type { ProtoGrpcType as MirrorTypes } from '../../proto/gen/mirror.ts';
 import type { ProtoGrpcType as TentacleTypes } from '../../proto/gen/tentacle.ts';
 import type { ProtoGrpcType as TopologyTypes } from '../../proto/gen/topology.ts';
 import type { ProtoGrpcType as UpgradeTypes } from '../../proto/gen/upgrade.ts';
@@ -17,6 +18,7 @@ import type { ProtoGrpcType as UpgradeTypes } from '../../proto/gen/upgrade.ts';
 interface ProtoFiles {
   'isthmus/identity/v1/identity.proto': IdentityTypes;
   'isthmus/mesh/v1/link.proto': LinkTypes;
+  'isthmus/mirror/v1/mirror.proto': MirrorTypes;
   'isthmus/tentacle/v1/tentacle.proto': TentacleTypes;
   'isthmus/topology/v1/topology.proto': TopologyTypes;
   'isthmus/upgrade/v1/upgrade.proto': UpgradeTypes;

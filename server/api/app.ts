@@ -30,6 +30,7 @@ import { eventSubscriptionRoutes } from './routes/event-subscriptions.ts';
 import { joinTokenRoutes } from './routes/join-tokens.ts';
 import { machineRoutes } from './routes/machines.ts';
 import { meshRoutes } from './routes/mesh.ts';
+import { mirrorRoutes } from './routes/mirrors.ts';
 import { nodeUpgradeRoutes } from './routes/node-upgrades.ts';
 import { nodeRoutes } from './routes/nodes.ts';
 import { packageRoutes } from './routes/packages.ts';
@@ -106,6 +107,7 @@ const RESOURCES = [
   siteRoutes,
   nodeRoutes,
   nodeUpgradeRoutes,
+  mirrorRoutes,
   joinTokenRoutes,
   machineRoutes,
   packageRoutes,

@@ -16,6 +16,7 @@ import type { Sealer } from '../../lib/secrets/seal.ts';
 import type { TraceHop } from '../../mesh/echo.ts';
 import type { Principal } from '../access/api-keys.ts';
 import type { StepHandlerRegistry } from '../deployments/steps/handler.ts';
+import type { Mirrors } from '../mirrors/mirrors.ts';
 import type { SubscriptionStatus } from '../events/subscriptions.ts';
 import type { PackageMeta, PushResult } from '../packages/push.ts';
 import type { PruneOptions } from '../packages/retention.ts';
@@ -64,6 +65,7 @@ export type AfterCommit = () => void;
 export interface ApiServices {
   readonly topology: LiveTopology;
   readonly routes: RouteResolver;
+  readonly mirrors: Mirrors;
   trace(node: string, path: readonly string[]): Promise<readonly TraceHop[]>;
   ping(node: string, path: readonly string[], count: number): Promise<readonly number[]>;
   createToken(tx: StoreTransaction, input: TokenInput, actor: Actor): Promise<CreatedToken>;

@@ -11,6 +11,7 @@ const TAGS = {
   sites: 'Sites: networks with nodes in them.',
   environments: 'Environments: groups of machines to which releases are deployed.',
   nodes: 'Nodes of the mesh.',
+  mirrors: 'Mirrors: what is in their caches, and warming them.',
   tokens: 'Join tokens.',
   machines: 'Machines: the targets of deployments, scripts and health checks.',
   packages: 'Packages of the built-in feed.',
@@ -18,7 +19,7 @@ const TAGS = {
   variables: 'Variables of a project.',
   releases: 'Releases: a process with its packages and variables, pinned.',
   deployments: 'Deployments of releases to environments.',
-  tasks: 'Tasks: deployments, scripts, health checks and upgrades under way or ended.',
+  tasks: 'Tasks: deployments, scripts, health checks, upgrades and warmings under way or ended.',
   mesh: 'The mesh as the server sees it, and probes along its paths.',
   probes: 'Liveness and readiness of the process.',
 };

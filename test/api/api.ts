@@ -10,6 +10,8 @@ import { listen } from '../../server/api/port/listen.ts';
 import type { ApiRole } from '../../server/store/access/api-keys.ts';
 import { openStore, type Store } from '../../server/store/store.ts';
 import { openLiveTopology, type LiveTopology } from '../../server/topology/live.ts';
+import { createMirrorClients } from '../../server/mirrors/clients.ts';
+import { Mirrors } from '../../server/mirrors/mirrors.ts';
 import { createRouteResolver } from '../../server/topology/route-resolver.ts';
 import { stepHandlers, taskKinds } from '../../server/task-kinds.ts';
 import '../support/answer-check.ts';
@@ -61,7 +63,10 @@ export async function startApi(
     sealer,
     steps,
     kinds: taskKinds({ ...noUpgrades, store, sealer, steps, findSources: nowhere }),
-    services: recording({ topology, routes: createRouteResolver(topology), ...services }, calls),
+    services: recording(
+      { topology, routes: createRouteResolver(topology), mirrors: noMirrors(topology), ...services },
+      calls,
+    ),
     nodeId: 'server-1',
     meshId: 'mesh-under-test',
     stopping: stop.signal,
@@ -88,6 +93,13 @@ export async function startApi(
     call: (method, path, call = {}) => send(base, method, path, { key: keys.admin, ...call }),
     snapshot: () => snapshot(store),
   };
+}
+
+/** Mirrors of which none answers. */
+function noMirrors(topology: ApiServices['topology']): Mirrors {
+  const clients = createMirrorClients(() => Promise.reject(new Error('no test calls a mirror here')));
+  const sign = () => ({ body: Buffer.alloc(0) });
+  return new Mirrors({ topology, clients, routesOf: () => Promise.resolve([]), sign });
 }
 
 async function makeKey(tx: Parameters<typeof createApiKey>[0], role: ApiRole): Promise<string> {
@@ -121,7 +133,7 @@ function recording(given: Partial<ApiServices>, calls: Map<string, number>): Api
   return new Proxy({ wake: () => undefined, ...given } as ApiServices, {
     get(target, name: string) {
       const found: unknown = Reflect.get(target, name);
-      if (name === 'topology' || name === 'routes') return found;
+      if (name === 'topology' || name === 'routes' || name === 'mirrors') return found;
       return (...parameters: unknown[]) => {
         calls.set(name, (calls.get(name) ?? 0) + 1);
         if (typeof found !== 'function') throw new Error(`the test gave no ${name}`);

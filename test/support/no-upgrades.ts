@@ -1,7 +1,8 @@
-// What the kind of upgrades needs, for tests that upgrade nothing.
+// What the kinds of upgrades and warmings need, for tests without either.
 import { createUpgradeClients } from '../../server/upgrades/clients.ts';
 
 export const noUpgrades = {
   upgradeClients: createUpgradeClients(() => Promise.reject(new Error('no test upgrades anything here'))),
   nodes: new Map(),
+  mirrors: { warm: () => Promise.reject(new Error('no test warms anything here')) },
 };

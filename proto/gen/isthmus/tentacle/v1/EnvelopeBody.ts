@@ -3,6 +3,9 @@
 import type { Long } from '@grpc/proto-loader';
 
 export interface EnvelopeBody {
+  /**
+   * The node that it is for: a tentacle, or a mirror.
+   */
   'tentacle'?: (string);
   'ticket'?: (string);
   'task'?: (string);
@@ -15,17 +18,22 @@ export interface EnvelopeBody {
    */
   'expiresAtMs'?: (number | string | Long);
   /**
-   * "script", "acquire", "stage", "activate", "settle" or "cancel": an envelope authorises one kind of call.
+   * "script", "acquire", "stage", "activate", "settle" or "cancel", for a mirror "warm": an envelope authorises one kind
+   * of call.
    */
   'kind'?: (string);
   'payloadSha256'?: (Buffer | Uint8Array | string);
   /**
-   * A serialised ScriptPayload, PackagePayload (acquire, stage, activate, settle) or CancelPayload.
+   * A serialised ScriptPayload, PackagePayload (acquire, stage, activate, settle) or CancelPayload; for a mirror a
+   * payload of mirror.proto.
    */
   'payload'?: (Buffer | Uint8Array | string);
 }
 
 export interface EnvelopeBody__Output {
+  /**
+   * The node that it is for: a tentacle, or a mirror.
+   */
   'tentacle': (string);
   'ticket': (string);
   'task': (string);
@@ -38,12 +46,14 @@ export interface EnvelopeBody__Output {
    */
   'expiresAtMs': (number);
   /**
-   * "script", "acquire", "stage", "activate", "settle" or "cancel": an envelope authorises one kind of call.
+   * "script", "acquire", "stage", "activate", "settle" or "cancel", for a mirror "warm": an envelope authorises one kind
+   * of call.
    */
   'kind': (string);
   'payloadSha256': (Buffer);
   /**
-   * A serialised ScriptPayload, PackagePayload (acquire, stage, activate, settle) or CancelPayload.
+   * A serialised ScriptPayload, PackagePayload (acquire, stage, activate, settle) or CancelPayload; for a mirror a
+   * payload of mirror.proto.
    */
   'payload': (Buffer);
 }

@@ -1,0 +1,2 @@
+// What mirrors use of deployments.
+export { machinesOf } from './steps/handler.ts';
