@@ -122,6 +122,15 @@ export interface EventData {
   'node.upgrade-failed': UpgradeOutline & UpgradeFailure;
   /** The host runs the version before again. */
   'node.upgrade-went-back': UpgradeOutline & UpgradeFailure;
+  'package-source.created': {
+    readonly kind: 'mesh' | 'upstream';
+    readonly url?: string;
+    readonly node?: string;
+    readonly machines: readonly string[];
+    readonly sites: readonly string[];
+    readonly networks: readonly string[];
+  };
+  'package-source.deleted': Nothing;
   'package.damaged': Nothing;
   'package.deleted': { readonly version: string; readonly sha256: string; readonly sizeBytes: number };
   'package.pushed': {
@@ -217,6 +226,8 @@ export const EVENT_SUBJECTS = {
   'node.upgraded': 'node',
   'node.upgrade-failed': 'node',
   'node.upgrade-went-back': 'node',
+  'package-source.created': 'source',
+  'package-source.deleted': 'source',
   'package.damaged': 'blob',
   'package.deleted': 'package',
   'package.pushed': 'package',

@@ -65,11 +65,23 @@ const FILE_FIELDS = {
   ),
 };
 
+/** Where the machines of a package step get it. */
+const SOURCE_FIELDS = {
+  feed: Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 200,
+      description: 'A package source, a mirror or `server`, which is asked first; may be a variable: `#{Feed}`.',
+    }),
+  ),
+};
+
 const PackageStep = Type.Object(
   {
     ...SHOWN,
     kind: Type.Literal('package'),
     package: Type.Object({ id: PackageId }),
+    ...SOURCE_FIELDS,
     preDeploy: Type.Optional(StepScript),
     postDeploy: Type.Optional(StepScript),
     substituteIn: Type.Optional(
@@ -120,6 +132,7 @@ export const NewPackageStep = Closed(
     ...STEP_FIELDS,
     kind: Type.Literal('package'),
     package: Closed({ id: PackageId }),
+    ...SOURCE_FIELDS,
     preDeploy: Type.Optional(NewStepScript),
     postDeploy: Type.Optional(NewStepScript),
     substituteIn: Type.Optional(substitutionRules(FilePattern)),

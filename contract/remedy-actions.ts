@@ -6,6 +6,7 @@ const LISTED_KINDS = [
   'machine',
   'node',
   'package',
+  'package source',
   'project',
   'release',
   'site',

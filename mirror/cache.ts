@@ -11,15 +11,10 @@ import type { BlobBody } from '../lib/blobs/blob-pump.ts';
 import type { BlobStore, StoredBlob } from '../lib/blobs/blob-store.ts';
 import type { BlobInfo, BlobWriter } from '../lib/blobs/blob-writer.ts';
 import { openCached } from '../lib/blobs/cached-blob.ts';
-import {
-  Demotions,
-  fetchBlob,
-  type FetchTarget,
-  type OnSlowSource,
-  type OnWrongSource,
-  type Source,
-} from '../lib/blobs/fetch.ts';
+import { fetchBlob, type FetchTarget, type OnSlowSource, type OnWrongSource } from '../lib/blobs/fetch.ts';
 import { STALL_MS, type Floors } from '../lib/blobs/progress-floor.ts';
+import { nameOf, type Source } from '../lib/blobs/source.ts';
+import type { SourceStates } from '../lib/blobs/source-states.ts';
 import { storedBody } from '../lib/blobs/stored-body.ts';
 import { pause, unlessAborted } from '../lib/async/waiting.ts';
 import { Throttle } from './throttle.ts';
@@ -31,6 +26,7 @@ export interface CacheDeps {
   readonly blobs: BlobStore;
   readonly find: FindSources;
   readonly connect: (source: Source, signal: AbortSignal) => Promise<SourceConnection>;
+  readonly states: SourceStates;
   readonly limits: SpaceLimits;
   readonly log: Logger;
   readonly onWrongSource: OnWrongSource;
@@ -82,7 +78,6 @@ const MOST_PULLS = 64;
 export class MirrorCache {
   readonly #deps: CacheDeps;
   readonly #space: Space;
-  readonly #demotions = new Demotions();
   readonly #pulls = new Map<string, RunningPull>();
   readonly #runs = new Set<Promise<void>>();
   readonly #stopping = new AbortController();
@@ -186,6 +181,7 @@ export class MirrorCache {
   /** Ends every fetch. The bytes received stay for the next start. */
   async stop(): Promise<void> {
     this.#stopping.abort(new IsthmusError('CANCELLED', 'the mirror is stopping'));
+    this.#deps.states.stop();
     await Promise.allSettled([...this.#pulls.values()].map(({ begun }) => begun));
     await Promise.allSettled([...this.#runs]);
   }
@@ -219,7 +215,7 @@ export class MirrorCache {
     cancelled: AbortSignal,
     ended: AbortController,
   ): Promise<Pull> {
-    const { find, log, onWrongSource, onSlowSource, floors } = this.#deps;
+    const { find, states, log, onWrongSource, onSlowSource, floors } = this.#deps;
     const found = await find(sha256, downloadToken);
     const hasRoom = await this.#space.reserve(sha256, sizeBytes);
     if (!hasRoom) log.warn({ sha256, sizeBytes }, 'no room for this package; it is passed on uncached');
@@ -232,7 +228,7 @@ export class MirrorCache {
           sizeBytes,
           sources: found.sources,
           target: throttle.of(target, signal),
-          demotions: this.#demotions,
+          states,
         },
         ...{ onWrongSource, onSlowSource, floors },
         open: (source, fromByte, aborted) =>
@@ -269,7 +265,7 @@ export class MirrorCache {
     signal: AbortSignal,
   ) {
     const { connect, log, stallMs = STALL_MS } = this.#deps;
-    log.info({ sha256: request.sha256, from: source.node, fromByte: request.fromByte }, 'fetching a package');
+    log.info({ sha256: request.sha256, from: nameOf(source), fromByte: request.fromByte }, 'fetching a package');
     return askForBlob(await connect(source, signal), { ...request, signal, stallMs });
   }
 }

@@ -13,6 +13,7 @@ import { startComponent, type Running, type Teardown } from '../lib/component.ts
 import type { Logger } from '../lib/telemetry/log.ts';
 import { BlobServer, type BlobOrigin, type BlobRequest } from '../lib/blobs/blob-server.ts';
 import { blobEntries, BlobStore } from '../lib/blobs/blob-store.ts';
+import { SourceStates } from '../lib/blobs/source-states.ts';
 import { openCached } from '../lib/blobs/cached-blob.ts';
 import { checkFeedUrl } from '../lib/net/feed-url.ts';
 import { AbandonedSources } from '../node/sources/abandoned.ts';
@@ -60,12 +61,14 @@ async function assemble(config: MirrorConfig, log: Logger, teardown: Teardown): 
   const abandonedSources = new AbandonedSources();
   const folder = join(dataDir, 'packages');
   const blobs = await BlobStore.open(folder);
+  const states = new SourceStates({ blobs, log });
   const limits = {
     quotaBytes: config.quotaBytes ?? Number.MAX_SAFE_INTEGER,
     minFreeBytes: config.minFreeBytes ?? DEFAULT_MIN_FREE_BYTES,
   };
   const cache = new MirrorCache({
     blobs,
+    states,
     find: (sha256, downloadToken) => sources.find(sha256, downloadToken),
     connect: (source, signal) => connectSource(source, access, signal),
     onSlowSource: abandonedSources.record,
@@ -84,7 +87,7 @@ async function assemble(config: MirrorConfig, log: Logger, teardown: Teardown): 
   const feed = openPort === undefined ? undefined : urlOf(config, openPort);
   const extra = () => ({ feedUrl: feed ?? '', cachedBytes: cache.cachedBytes });
   const upkeep = { feedLoopback: access.loopback, openCached: (sha256: string) => openCached(blobs, sha256, log) };
-  startUpkeep(node, { log, teardown, extra, abandonedSources, ...upkeep });
+  startUpkeep(node, { log, teardown, extra, abandonedSources, sourceStates: () => states.all(), ...upkeep });
   return { mesh: mesh.address, feed };
 }
 

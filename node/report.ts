@@ -1,12 +1,14 @@
 // Reports to the server: links, load, health, denials and parents go up; the children to dial and the desired parents
 // come back. It is one stream, reopened with jitter when it breaks.
 import { statfs } from 'node:fs/promises';
+import { networkInterfaces } from 'node:os';
 import { attempted } from '../lib/async/background.ts';
 import type { IdentityStore } from '../certs/identity.ts';
 import { backoffMs } from '../lib/async/backoff.ts';
 import { grpcClient } from '../lib/grpc/client.ts';
 import { loadDefinitions } from '../lib/grpc/load.ts';
 import { IsthmusError } from '../contract/errors.ts';
+import type { SourceState } from '../lib/blobs/source-states.ts';
 import type { StatusFile } from '../host/status.ts';
 import type { Logger } from '../lib/telemetry/log.ts';
 import { SOFTWARE_VERSION } from '../lib/version.ts';
@@ -29,6 +31,7 @@ const UNLINKED_MS = 1_000;
 const MIN_INTERVAL_MS = 1_000;
 /** Well below the time for which a server takes what it was told for the present health. */
 const HEALTH_INTERVAL_MS = 15_000;
+const MOST_ADDRESSES = 32;
 const OPEN_TIMEOUT_MS = 12_000;
 const BACKOFF = { baseMs: 200, capMs: 10_000 };
 /** A stream that lasted this long resets the back-off. */
@@ -46,6 +49,7 @@ export interface ReportOptions {
   readonly extra?: () => Pick<NodeReport, 'feedUrl' | 'cachedBytes' | 'meshAddress'>;
   /** Of a node that fetches packages. */
   readonly abandonedSources?: AbandonedSources;
+  readonly sourceStates?: () => readonly SourceState[];
   /** Of a tentacle: measures its machine. */
   readonly health?: () => Promise<HealthReport>;
   /** Called with the children to dial, whenever the server assigns some. */
@@ -174,6 +178,7 @@ async function makeReport({
   load,
   extra,
   abandonedSources,
+  sourceStates,
 }: Reporting): Promise<NodeReport> {
   return {
     softwareVersion: SOFTWARE_VERSION,
@@ -182,10 +187,19 @@ async function makeReport({
     certificateNotAfterMs: identity.peer().notAfterMs,
     denials: mesh.denials.latest().map(({ deniedStart = null, ...denial }) => ({ ...denial, deniedStart })),
     abandonedSources: [...(abandonedSources?.latest() ?? [])],
+    sourceStates: [...(sourceStates?.() ?? [])],
+    addresses: ownAddresses(),
     ...reparenting.facts(),
     listens: mesh.address !== undefined,
     ...extra?.(),
   };
+}
+
+/** Those at which other machines of its networks have it. */
+function ownAddresses(): string[] {
+  const all = Object.values(networkInterfaces()).flatMap((each) => each ?? []);
+  const shown = all.filter(({ address, internal }) => !internal && !address.startsWith('fe80:'));
+  return shown.slice(0, MOST_ADDRESSES).map(({ address }) => address);
 }
 
 function toLinkReport(link: LinkStatus): LinkReport {

@@ -116,7 +116,10 @@ export function startUpkeep(
   teardown.add(collectStartGarbage());
 }
 
-interface NodeUpkeep extends Pick<ReportOptions, 'abandonedSources' | 'extra' | 'health' | 'onAssignment'> {
+interface NodeUpkeep extends Pick<
+  ReportOptions,
+  'abandonedSources' | 'sourceStates' | 'extra' | 'health' | 'onAssignment'
+> {
   /** Of a mirror: opens a package that it has in its cache. */
   readonly openCached?: UpgradeOptions['openCached'];
   /** Whether a source of packages may be on this machine. */

@@ -43,6 +43,7 @@ import { NodeStartPolicy } from './enrolment/starts.ts';
 import { EventSubscriptions } from './events/subscriptions.ts';
 import { createFeed, type Feed } from './packages/feed.ts';
 import { startPackageRetention } from './packages/retention.ts';
+import type { FindSources } from './tasks/execution/package-ticket.ts';
 import { sourcesFinder, sourcesOf } from './packages/source-finder.ts';
 import { clearBackups } from './operations/clean-up.ts';
 import { HEALTH_CHECK_INTERVAL_S } from './config.ts';
@@ -193,7 +194,7 @@ async function assemble(config: ServerConfig, log: Logger, teardown: Teardown): 
   const mirrorClients = createMirrorClients(dial, onSilent);
   teardown.add(() => mirrorClients.close());
   const mirrors = new Mirrors({ topology, clients: mirrorClients, routesOf, sign });
-  const findSources = (node: string, sha256: string) => sourcesOf(feed, node, sha256);
+  const findSources: FindSources = (node, sha256, about) => sourcesOf(feed, node, sha256, about);
   const kinds = taskKinds({ store, sealer, steps, findSources, upgradeClients, nodes: topology.nodes, mirrors });
   const tasks = startTasks({
     store,
@@ -311,6 +312,7 @@ function apiServices({
     deletePackage: feed.delete.bind(feed),
     prunePackages: feed.prune.bind(feed),
     openPackage: (sha256: string) => feed.download(sha256),
+    explainSources: feed.explain.bind(feed),
     healthChecks: () => health.status(),
     wake: () => {
       tasks.wake();

@@ -95,7 +95,10 @@ async function assemble(config: TentacleConfig, log: Logger, teardown: Teardown)
     withdrawPackage: (ticket) => withdrawals.withdraw(ticket),
   });
   mesh.listen('tentacle', (stream) => host.accept(stream));
-  const upkeep = { abandonedSources, feedLoopback: access.loopback, health: () => health.report() };
+  const upkeep = {
+    ...{ abandonedSources, feedLoopback: access.loopback, health: () => health.report() },
+    sourceStates: () => packages.sourceStates(),
+  };
   startUpkeep(runtime, { log, teardown, ...upkeep });
   return { mesh: mesh.address };
 }

@@ -13,6 +13,7 @@ import { examples, removeOptions, type Cli, type RemoveOptions } from '../cli.ts
 import { path, type ApiClient } from '../client/client.ts';
 import { renderTable, type Cell } from '../render/table.ts';
 import { count } from '../values.ts';
+import { addPackageSourceCommands } from './package-source.ts';
 
 const FORMATS: readonly (readonly [string, string])[] = [
   ['.tar.gz', 'tar.gz'],
@@ -118,6 +119,8 @@ export function addPackageCommands(program: Command, cli: Cli): void {
     const rows = items.map((each) => [each.id, each.version, each.format, bytes(each.sizeBytes), each.sha256]);
     cli.show(items, () => renderTable(['package', 'version', 'format', 'size', 'sha-256'], rows));
   });
+
+  addPackageSourceCommands(group, cli);
 
   const remove = removeOptions(
     group.command('delete <id> <version>').description('delete a version that no release uses'),

@@ -30,6 +30,7 @@ export const BACKGROUND_TASKS = [
   'revocations.listener',
   'revocations.adopt',
   'session.credential',
+  'source.probe',
   'status.write',
   'task.claim',
   'task.run',

@@ -7,11 +7,16 @@ import { isErrorCode, IsthmusError, type ErrorCode } from '../../contract/errors
 import { TooSlow, type SourceClass } from './progress-floor.ts';
 import { parseContentRange } from './ranges.ts';
 
-/** A stream to a source whose identity is proven. */
-export interface SourceConnection {
-  readonly stream: Duplex;
-  readonly linkClass: 'open port' | 'mesh';
-}
+/** A stream to a source: a node whose identity is proven, or a server outside the mesh. */
+export type SourceConnection =
+  | { readonly linkClass: 'open port' | 'mesh'; readonly stream: Duplex }
+  | {
+      readonly linkClass: 'upstream';
+      readonly stream: Duplex;
+      readonly host: string;
+      /** Path and query of the package there. */
+      readonly path: string;
+    };
 
 export interface BlobQuestion {
   readonly sha256: string;
@@ -37,15 +42,18 @@ const LARGEST_HEADER_BYTES = 8 * 1024;
 const FIRST_BYTE_MS = 60_000;
 
 /** Sends the request and resolves with the head of the answer. Uses up the stream. */
-export async function askForBlob({ stream, linkClass }: SourceConnection, question: BlobQuestion): Promise<BlobAnswer> {
+export async function askForBlob(connection: SourceConnection, question: BlobQuestion): Promise<BlobAnswer> {
+  const { stream, linkClass } = connection;
   stream.on('error', () => undefined);
   const request = httpRequest({
     createConnection: () => stream,
     method: 'GET',
-    path: `/v1/blobs/${question.sha256}`,
+    path: connection.linkClass === 'upstream' ? connection.path : `/v1/blobs/${question.sha256}`,
     headers: {
-      host: 'isthmus',
-      authorization: `Bearer ${question.downloadToken}`,
+      // What a node may fetch from the mesh is nobody's business outside.
+      ...(connection.linkClass === 'upstream'
+        ? { host: connection.host, 'accept-encoding': 'identity' }
+        : { host: 'isthmus', authorization: `Bearer ${question.downloadToken}` }),
       ...(question.fromByte === 0 ? {} : { range: `bytes=${question.fromByte}-` }),
     },
     maxHeaderSize: LARGEST_HEADER_BYTES,
@@ -57,7 +65,7 @@ export async function askForBlob({ stream, linkClass }: SourceConnection, questi
     const close = () => {
       stream.destroy();
     };
-    const sourceClass = isPassedOn(response) ? 'passed on' : linkClass;
+    const sourceClass = linkClass !== 'upstream' && isPassedOn(response) ? 'passed on' : linkClass;
     return { sizeBytes: sizeOf(response, question), sourceClass, body: bodyOf(response, question, close), close };
   } catch (thrown) {
     stream.destroy();
@@ -107,11 +115,19 @@ function sizeOf(response: IncomingMessage, { fromByte }: BlobQuestion): number {
   return range.sizeBytes;
 }
 
+/** What servers outside the mesh mean by a status. */
+const DENIALS: Readonly<Record<number, ErrorCode>> = {
+  401: 'FORBIDDEN',
+  403: 'FORBIDDEN',
+  404: 'NOT_FOUND',
+  410: 'NOT_FOUND',
+};
+
 function denial(status: number, code: string | string[] | undefined): IsthmusError {
   // Only denials that mean the same at every node are passed on.
   const known: readonly ErrorCode[] = ['FORBIDDEN', 'NOT_FOUND', 'PACKAGE_UNAVAILABLE', 'PACKAGE_HASH_MISMATCH'];
-  const named = typeof code === 'string' && isErrorCode(code) && known.includes(code) ? code : 'SOURCE_FAILED';
-  return new IsthmusError(named, `the source answered with status ${status}`);
+  const named = typeof code === 'string' && isErrorCode(code) && known.includes(code) ? code : DENIALS[status];
+  return new IsthmusError(named ?? 'SOURCE_FAILED', `the source answered with status ${status}`);
 }
 
 async function* bodyOf(response: IncomingMessage, question: BlobQuestion, close: () => void): AsyncGenerator<Buffer> {

@@ -8,7 +8,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { backoffMs } from '../async/backoff.ts';
 import { IsthmusError, type ErrorCode } from '../../contract/errors.ts';
-import type { BlobAnswer } from './blob-client.ts';
 import {
   FLOORS,
   ProgressFloor,
@@ -19,15 +18,11 @@ import {
   type SlowSpell,
   type SourceClass,
 } from './progress-floor.ts';
-
-export interface Source {
-  readonly node: string;
-  /** The relays to cross, next first. */
-  readonly path: readonly string[];
-  readonly url?: string | undefined;
-}
+import { keyOf, nameOf, type Source } from './source.ts';
+import type { OpenSource, SourceStates } from './source-states.ts';
 
 export interface FailedSource {
+  /** The name of the source. */
   readonly node: string;
   readonly code: ErrorCode;
   readonly detail: string;
@@ -45,8 +40,8 @@ export interface FetchTarget {
 }
 
 /** Called for a source that is left because it was too slow. */
-export type OnSlowSource = (node: string, spell: SlowSpell & { readonly sha256: string }) => void;
-export type OnWrongSource = (node: string, error: IsthmusError) => void;
+export type OnSlowSource = (source: string, spell: SlowSpell & { readonly sha256: string }) => void;
+export type OnWrongSource = (source: string, error: IsthmusError) => void;
 
 export interface FetchRequest {
   readonly sha256: string;
@@ -54,8 +49,8 @@ export interface FetchRequest {
   /** Nearest first. */
   readonly sources: readonly Source[];
   readonly target: FetchTarget;
-  readonly open: (source: Source, fromByte: number, signal: AbortSignal) => Promise<BlobAnswer>;
-  readonly demotions: Demotions;
+  readonly open: OpenSource;
+  readonly states: SourceStates;
   readonly signal: AbortSignal;
   readonly onProgress?: ((progress: { readonly bytes: number; readonly from: string }) => void) | undefined;
   /** Called for a source with wrong bytes, which is asked no more. */
@@ -108,33 +103,6 @@ type Round =
   | { readonly end: 'cut'; /** How many came that count. */ readonly bytes: number }
   | { readonly end: 'hopeless' };
 
-/** Puts sources that failed recently behind the others. */
-export class Demotions {
-  readonly #until = new Map<string, number>();
-  readonly #forMs: number;
-
-  constructor(forMs = 5 * 60_000) {
-    this.#forMs = forMs;
-  }
-
-  demote(node: string): void {
-    this.#until.set(node, performance.now() + this.#forMs);
-  }
-
-  /** Another path to the same node may be better. */
-  demotePath(source: Source): void {
-    this.#until.set(keyOf(source), performance.now() + this.#forMs);
-  }
-
-  /** The sources in their order, demoted ones last. */
-  order(sources: readonly Source[]): Source[] {
-    const now = performance.now();
-    const isLater = (key: string) => (this.#until.get(key) ?? 0) > now;
-    const demoted = (source: Source) => isLater(source.node) || isLater(keyOf(source));
-    return [...sources.filter((source) => !demoted(source)), ...sources.filter(demoted)];
-  }
-}
-
 /** A source that was too slow although none was faster is left after this many times the usual time, at most. */
 const LARGEST_FLOOR_FACTOR = 32;
 /** A long fetch over a bad line fails often; the first failures are enough. */
@@ -175,14 +143,14 @@ class Fetching {
 
   /** Tries each source once. */
   async round(): Promise<Round> {
-    const { target, sources, demotions } = this.#request;
+    const { target, sources, states } = this.#request;
     const before = target.bytes;
-    for (const source of this.#slowLast(demotions.order(sources))) {
-      if (this.#excluded.has(source.node)) continue;
+    for (const source of this.#slowLast(states.order(sources))) {
+      if (this.#excluded.has(nameOf(source))) continue;
       const fetched = await this.#trySource(source);
       if (fetched !== undefined) return { end: 'whole', fetched };
     }
-    if (sources.every((source) => this.#excluded.has(source.node))) return { end: 'hopeless' };
+    if (sources.every((source) => this.#excluded.has(nameOf(source)))) return { end: 'hopeless' };
     return { end: 'cut', bytes: this.#alone ? 0 : target.bytes - before };
   }
 
@@ -203,7 +171,7 @@ class Fetching {
       try {
         await this.#receive(source);
         await this.#commit();
-        return { from: source.node, failed: this.#failed };
+        return { from: nameOf(source), failed: this.#failed };
       } catch (thrown) {
         const again = await this.#judge(source, thrown);
         if (!again) return undefined;
@@ -217,16 +185,19 @@ class Fetching {
     if (thrown instanceof TargetFailure) throw thrown;
     const error = IsthmusError.from(thrown, 'SOURCE_FAILED');
     const { code, message } = error;
+    const name = nameOf(source);
     this.#noteRate(source, thrown);
-    const excluded = this.#excluded.has(source.node);
+    const excluded = this.#excluded.has(name);
     if (code === 'PACKAGE_HASH_MISMATCH' && !excluded && this.#answers > 1) {
       this.#alone = true;
       return true;
     }
     // Behind those that failed before.
-    this.#reasons.delete(source.node);
-    this.#reasons.set(source.node, error);
-    if (this.#failed.length < MOST_FAILURES_KEPT) this.#failed.push({ node: source.node, code, detail: message });
+    this.#reasons.delete(name);
+    this.#reasons.set(name, error);
+    if (this.#failed.length < MOST_FAILURES_KEPT) this.#failed.push({ node: name, code, detail: message });
+    const { states, sha256, sizeBytes, open } = this.#request;
+    states.failed({ source, code, blob: { sha256, sizeBytes }, open });
     if (code === 'PACKAGE_HASH_MISMATCH' && !excluded) {
       this.#exclude(source, error);
       await this.#restart();
@@ -246,7 +217,8 @@ class Fetching {
 
   /** Receives the rest of the body. */
   async #receive(source: Source): Promise<void> {
-    const { target, open, signal, sizeBytes, onProgress } = this.#request;
+    const { target, open, states, signal, sizeBytes, onProgress } = this.#request;
+    const since = { bytes: target.bytes, ms: performance.now() };
     const answer = await open(source, target.bytes, signal);
     let slow: SlowSpell | undefined;
     const floor = this.#floorFor(source, answer.sourceClass, (spell) => {
@@ -260,7 +232,7 @@ class Fetching {
       for await (const chunk of answer.body) {
         floor.received(chunk.length);
         await this.#onTarget(() => target.write(chunk));
-        onProgress?.({ bytes: target.bytes, from: source.node });
+        onProgress?.({ bytes: target.bytes, from: nameOf(source) });
         // What becomes of the answer after its last byte does not matter.
         if (target.bytes === sizeBytes) break;
         floor.wait();
@@ -270,6 +242,10 @@ class Fetching {
     } finally {
       floor.stop();
       answer.close();
+      // What a mirror passes on is as fast as its own source.
+      if (answer.sourceClass !== 'passed on') {
+        states.delivered(source, { bytes: target.bytes - since.bytes, ms: performance.now() - since.ms });
+      }
     }
   }
 
@@ -293,7 +269,7 @@ class Fetching {
 
   /** Whether every source was tried, and none of them was faster. */
   #isBestKnown(source: Source): boolean {
-    const usable = this.#request.sources.filter(({ node }) => !this.#excluded.has(node));
+    const usable = this.#request.sources.filter((each) => !this.#excluded.has(nameOf(each)));
     const rate = this.#rates.get(keyOf(source)) ?? 0;
     return rate > 0 && usable.every((other) => (this.#rates.get(keyOf(other)) ?? Infinity) <= rate);
   }
@@ -302,8 +278,7 @@ class Fetching {
     const spell = thrown instanceof TooSlow ? thrown.spell : undefined;
     this.#rates.set(keyOf(source), spell === undefined ? 0 : spell.bytes / spell.ms);
     if (spell === undefined) return;
-    this.#request.demotions.demotePath(source);
-    this.#request.onSlowSource?.(source.node, { ...spell, sha256: this.#request.sha256 });
+    this.#request.onSlowSource?.(nameOf(source), { ...spell, sha256: this.#request.sha256 });
   }
 
   #checkSize(said: number, source: Source): void {
@@ -316,10 +291,9 @@ class Fetching {
     throw error;
   }
 
-  #exclude({ node }: Source, error: IsthmusError): void {
-    this.#excluded.add(node);
-    this.#request.demotions.demote(node);
-    this.#request.onWrongSource(node, error);
+  #exclude(source: Source, error: IsthmusError): void {
+    this.#excluded.add(nameOf(source));
+    this.#request.onWrongSource(nameOf(source), error);
   }
 
   async #restart(): Promise<void> {
@@ -341,8 +315,4 @@ class TargetFailure extends Error {
   constructor(cause: unknown) {
     super('the target failed', { cause });
   }
-}
-
-function keyOf({ node, path }: Source): string {
-  return [node, ...path].join(' ');
 }

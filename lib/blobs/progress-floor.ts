@@ -2,10 +2,10 @@
 import { IsthmusError } from '../../contract/errors.ts';
 
 /**
- * How the bytes of an answer get here: over a network of the site, through relays, or from a mirror that is itself
- * still fetching them.
+ * How the bytes of an answer get here: over a network of the site, through relays, from a server outside the mesh, or
+ * from a mirror that is itself still fetching them.
  */
-export type SourceClass = 'open port' | 'mesh' | 'passed on';
+export type SourceClass = 'open port' | 'mesh' | 'upstream' | 'passed on';
 
 /** The next `bytes` must come within `withinMs` of waiting. */
 export interface Floor {
@@ -24,6 +24,7 @@ export type Floors = Readonly<Record<SourceClass | 'lowest', Floor>>;
 export const FLOORS: Floors = {
   'open port': { bytes: 128 * 1024, withinMs: 10_000 },
   mesh: { bytes: 16 * 1024, withinMs: 10_000 },
+  upstream: { bytes: 16 * 1024, withinMs: 10_000 },
   'passed on': { bytes: 16 * 1024, withinMs: 30_000 },
   lowest: { bytes: 2 * 1024, withinMs: 40_000 },
 };

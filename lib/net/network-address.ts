@@ -43,6 +43,24 @@ export function isNetwork(text: string): boolean {
   return isIP(address) !== 0 && (address === text || ipaddr.isValidCIDR(text));
 }
 
+/** Whether a text is a network such as `10.1.0.0/16`. */
+export function isCidr(text: string): boolean {
+  return ipaddr.isValidCIDR(text);
+}
+
+/** The smallest of the networks in which one of these addresses is. */
+export function longestNetwork(
+  networks: readonly string[],
+  addresses: readonly string[],
+): { readonly network: string; readonly bits: number } | undefined {
+  const parsed = addresses.map((address) => ipaddr.process(address));
+  const matching = networks.flatMap((text) => {
+    const [network, bits] = ipaddr.parseCIDR(text);
+    return parsed.some((address) => isIn([[network, bits]], address)) ? [{ network: text, bits }] : [];
+  });
+  return matching.toSorted((a, b) => b.bits - a.bits)[0];
+}
+
 /** What one party may have all addresses of: an IPv4 address, or the /64 network of an IPv6 address. */
 export function networkOf(address: string): string {
   if (isIPv4(address)) return address;

@@ -1,5 +1,5 @@
-// Connects to a package source: at its open port where it has one, else through the mesh. Both sides have proven who
-// they are before the first byte of HTTP.
+// Connects to a package source: a node at its open port where it has one, else through the mesh, and what is outside the
+// mesh at its URL (upstream.ts). Nodes have proven who they are before the first byte of HTTP.
 import { once } from 'node:events';
 import { connect, type TLSSocket } from 'node:tls';
 import type { IdentityStore } from '../../certs/identity.ts';
@@ -7,16 +7,11 @@ import { linkClientOptions, verifyPeer } from '../../certs/tls.ts';
 import type { RevocationCheck } from '../../certs/verify.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import type { SourceConnection } from '../../lib/blobs/blob-client.ts';
+import type { MeshSource, Source } from '../../lib/blobs/source.ts';
 import { feedAddress } from '../../lib/net/feed-url.ts';
 import { resolveAllowed } from '../../lib/net/network-address.ts';
 import type { Mesh } from '../../mesh/types.ts';
-
-export interface PackageSource {
-  readonly node: string;
-  /** The relays to cross, next first. */
-  readonly path: readonly string[];
-  readonly url?: string | undefined;
-}
+import { connectUpstream } from './upstream.ts';
 
 export interface SourceAccess {
   readonly mesh: Pick<Mesh, 'dial' | 'denials'>;
@@ -32,16 +27,20 @@ export const FEED_SERVICE = 'feed';
 const OPEN_PORT_TIMEOUT_MS = 5_000;
 const DIAL_TIMEOUT_MS = 12_000;
 
+/** A stream to the feed of a source. */
+export function connectSource(source: Source, access: SourceAccess, signal: AbortSignal): Promise<SourceConnection> {
+  return source.kind === 'upstream' ? connectUpstream(source, access, signal) : connectNode(source, access, signal);
+}
+
 /**
- * A stream to the feed of a source. Falls back to the mesh when an open port does not answer; URL_FORBIDDEN for a port
+ * A stream to the feed of a node. Falls back to the mesh when an open port does not answer; URL_FORBIDDEN for a port
  * at an address where no node can be.
  */
-export async function connectSource(
-  source: PackageSource,
+async function connectNode(
+  { node, path, url }: MeshSource,
   access: SourceAccess,
   signal: AbortSignal,
 ): Promise<SourceConnection> {
-  const { node, path, url } = source;
   if (url !== undefined) {
     try {
       return { stream: await connectOpenPort(url, node, access, signal), linkClass: 'open port' };

@@ -7,7 +7,7 @@ import { IsthmusError } from '../../contract/errors.ts';
 import { grpcClient, type GrpcClient } from '../../lib/grpc/client.ts';
 import { loadDefinitions } from '../../lib/grpc/load.ts';
 import type { Logger } from '../../lib/telemetry/log.ts';
-import type { Source } from '../../lib/blobs/fetch.ts';
+import type { MeshSource, Source } from '../../lib/blobs/source.ts';
 import type { Mesh } from '../../mesh/types.ts';
 import type { FindSourcesResponse__Output } from '../../proto/gen/isthmus/topology/v1/FindSourcesResponse.ts';
 import type { PackageSource__Output } from '../../proto/gen/isthmus/topology/v1/PackageSource.ts';
@@ -25,7 +25,11 @@ export type FindSources = (sha256: string, downloadToken: string) => Promise<Fou
 
 /** Sources as a message has them: a source without an open port has an empty URL there. */
 export function receivedSources(sources: readonly PackageSource__Output[]): Source[] {
-  return sources.map(({ node, path, url }) => ({ node, path, ...(url === '' ? {} : { url }) }));
+  return sources.map(({ node, path, url, upstream }) =>
+    upstream === null
+      ? { kind: 'mesh', node, path, ...(url === '' ? {} : { url }) }
+      : { kind: 'upstream', id: upstream.id, url: upstream.url },
+  );
 }
 
 /** Shorter than a target waits for its first byte, so that a hanging server does not fail the download. */
@@ -74,7 +78,9 @@ export class SourceFinder {
     this.#client.close();
   }
 
-  #keep(sources: readonly Source[]): void {
+  /** The URL of a server outside the mesh is that of one package. */
+  #keep(found: readonly Source[]): void {
+    const sources = found.filter(({ kind }) => kind === 'mesh');
     if (JSON.stringify(sources) === JSON.stringify(this.#last)) return;
     this.#last = sources;
     try {
@@ -87,8 +93,9 @@ export class SourceFinder {
 
 async function readSources(path: string): Promise<readonly Source[]> {
   try {
-    // Written by writeDurably above only.
-    return JSON.parse(await readFile(path, 'utf8')) as Source[];
+    // Written by writeDurably above only; 0.1.0 wrote no kind.
+    const kept = JSON.parse(await readFile(path, 'utf8')) as Omit<MeshSource, 'kind'>[];
+    return kept.map((source) => ({ ...source, kind: 'mesh' }));
   } catch {
     return [];
   }

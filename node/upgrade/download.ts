@@ -7,8 +7,11 @@ import { IsthmusError } from '../../contract/errors.ts';
 import { askForBlob, type SourceConnection } from '../../lib/blobs/blob-client.ts';
 import type { OpenedBlob } from '../../lib/blobs/blob-store.ts';
 import { BlobWriter, type BlobInfo } from '../../lib/blobs/blob-writer.ts';
-import { Demotions, fetchBlob, type OnSlowSource, type OnWrongSource, type Source } from '../../lib/blobs/fetch.ts';
+import { fetchBlob, type OnSlowSource, type OnWrongSource } from '../../lib/blobs/fetch.ts';
 import { STALL_MS } from '../../lib/blobs/progress-floor.ts';
+import type { Source } from '../../lib/blobs/source.ts';
+import { SourceStates } from '../../lib/blobs/source-states.ts';
+import type { Logger } from '../../lib/telemetry/log.ts';
 import { freeBytes } from '../../lib/files/disk-space.ts';
 import { upgradeFolder } from '../../host/orders.ts';
 import type { FoundSources } from '../sources/find.ts';
@@ -22,6 +25,7 @@ export interface DownloadDeps {
   /** Opens a package that this node has anyway. */
   readonly openCached?: ((sha256: string) => Promise<OpenedBlob | undefined>) | undefined;
   readonly onWrongSource: OnWrongSource;
+  readonly log: Logger;
   readonly onSlowSource?: OnSlowSource | undefined;
 }
 
@@ -54,7 +58,7 @@ export async function clearUpgradeFolder(dataDir: string, keep: readonly string[
  * no source delivers it, DISK_FULL, CANCELLED once `signal` aborts; the bytes received stay for the next try.
  */
 export async function fetchTarball(
-  { dataDir, versions, connect, openCached, onWrongSource, onSlowSource }: DownloadDeps,
+  { dataDir, versions, connect, openCached, onWrongSource, onSlowSource, log }: DownloadDeps,
   { name, sha256, sizeBytes }: Tarball,
   { sources, downloadToken }: FoundSources,
   { signal, onProgress }: { readonly signal: AbortSignal; readonly onProgress: (progress: DownloadProgress) => void },
@@ -72,6 +76,7 @@ export async function fetchTarball(
     onCommitted: () => undefined,
     onClosed: () => undefined,
   });
+  const states = new SourceStates({ log });
   try {
     await assertRoom(folder, sizeBytes - target.bytes);
     // The host copies the tarball before it unpacks it.
@@ -79,7 +84,7 @@ export async function fetchTarball(
     const cached = await openCached?.(sha256);
     if (cached !== undefined) await copy(cached, target);
     const { from } = await fetchBlob({
-      ...{ sha256, sizeBytes, sources, target, demotions: new Demotions(), signal, onWrongSource, onSlowSource },
+      ...{ sha256, sizeBytes, sources, target, states, signal, onWrongSource, onSlowSource },
       open: async (source, fromByte, aborted) => {
         const connection = await connect(source, aborted);
         return askForBlob(connection, { sha256, downloadToken, fromByte, signal: aborted, stallMs: STALL_MS });
@@ -88,6 +93,7 @@ export async function fetchTarball(
     });
     return { bytes: sizeBytes, from };
   } finally {
+    states.stop();
     await target.close();
   }
 }

@@ -1,7 +1,8 @@
 // Serves the mesh service `upgrade`: every method is for servers only.
 import type { PeerIdentity } from '../../certs/peer.ts';
 import type { SourceConnection } from '../../lib/blobs/blob-client.ts';
-import type { OnSlowSource, Source } from '../../lib/blobs/fetch.ts';
+import type { OnSlowSource } from '../../lib/blobs/fetch.ts';
+import type { Source } from '../../lib/blobs/source.ts';
 import type { Teardown } from '../../lib/component.ts';
 import { loadDefinitions } from '../../lib/grpc/load.ts';
 import { GrpcHost, type AsyncHandlers, type MethodAccess } from '../../lib/grpc/server.ts';

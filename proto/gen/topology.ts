@@ -14,8 +14,10 @@ import type { LinkReport as _isthmus_topology_v1_LinkReport, LinkReport__Output 
 import type { NodeParent as _isthmus_topology_v1_NodeParent, NodeParent__Output as _isthmus_topology_v1_NodeParent__Output } from './isthmus/topology/v1/NodeParent.ts';
 import type { NodeReport as _isthmus_topology_v1_NodeReport, NodeReport__Output as _isthmus_topology_v1_NodeReport__Output } from './isthmus/topology/v1/NodeReport.ts';
 import type { PackageSource as _isthmus_topology_v1_PackageSource, PackageSource__Output as _isthmus_topology_v1_PackageSource__Output } from './isthmus/topology/v1/PackageSource.ts';
+import type { SourceState as _isthmus_topology_v1_SourceState, SourceState__Output as _isthmus_topology_v1_SourceState__Output } from './isthmus/topology/v1/SourceState.ts';
 import type { SourcesClient as _isthmus_topology_v1_SourcesClient, SourcesDefinition as _isthmus_topology_v1_SourcesDefinition } from './isthmus/topology/v1/Sources.ts';
 import type { TopologyClient as _isthmus_topology_v1_TopologyClient, TopologyDefinition as _isthmus_topology_v1_TopologyDefinition } from './isthmus/topology/v1/Topology.ts';
+import type { UpstreamSource as _isthmus_topology_v1_UpstreamSource, UpstreamSource__Output as _isthmus_topology_v1_UpstreamSource__Output } from './isthmus/topology/v1/UpstreamSource.ts';
 
 type SubtypeConstructor<Constructor extends new (...args: any) => any, Subtype> = {
   new(...args: ConstructorParameters<Constructor>): Subtype;
@@ -42,11 +44,13 @@ export interface ProtoGrpcType {
         NodeParent: MessageTypeDefinition<_isthmus_topology_v1_NodeParent, _isthmus_topology_v1_NodeParent__Output>
         NodeReport: MessageTypeDefinition<_isthmus_topology_v1_NodeReport, _isthmus_topology_v1_NodeReport__Output>
         PackageSource: MessageTypeDefinition<_isthmus_topology_v1_PackageSource, _isthmus_topology_v1_PackageSource__Output>
+        SourceState: MessageTypeDefinition<_isthmus_topology_v1_SourceState, _isthmus_topology_v1_SourceState__Output>
         /**
          * Finds the sources of a package, nearest first. Mirrors call it; tentacles get their sources in the envelope.
          */
         Sources: SubtypeConstructor<typeof grpc.Client, _isthmus_topology_v1_SourcesClient> & { service: _isthmus_topology_v1_SourcesDefinition }
         Topology: SubtypeConstructor<typeof grpc.Client, _isthmus_topology_v1_TopologyClient> & { service: _isthmus_topology_v1_TopologyDefinition }
+        UpstreamSource: MessageTypeDefinition<_isthmus_topology_v1_UpstreamSource, _isthmus_topology_v1_UpstreamSource__Output>
       }
     }
   }

@@ -33,6 +33,7 @@ import { meshRoutes } from './routes/mesh.ts';
 import { mirrorRoutes } from './routes/mirrors.ts';
 import { nodeUpgradeRoutes } from './routes/node-upgrades.ts';
 import { nodeRoutes } from './routes/nodes.ts';
+import { packageSourceRoutes } from './routes/package-sources.ts';
 import { packageRoutes } from './routes/packages.ts';
 import { probeRoutes } from './routes/probes.ts';
 import { projectRoutes } from './routes/projects.ts';
@@ -111,6 +112,7 @@ const RESOURCES = [
   joinTokenRoutes,
   machineRoutes,
   packageRoutes,
+  packageSourceRoutes,
   projectRoutes,
   variableRoutes,
   releaseRoutes,

@@ -18,6 +18,7 @@ import type { Principal } from '../access/api-keys.ts';
 import type { StepHandlerRegistry } from '../deployments/steps/handler.ts';
 import type { Mirrors } from '../mirrors/mirrors.ts';
 import type { SubscriptionStatus } from '../events/subscriptions.ts';
+import type { ExplainedSource } from '../packages/explain-sources.ts';
 import type { PackageMeta, PushResult } from '../packages/push.ts';
 import type { PruneOptions } from '../packages/retention.ts';
 import type { ApiRole } from '../store/access/api-keys.ts';
@@ -80,10 +81,13 @@ export interface ApiServices {
   eventSubscriptions(): Promise<SubscriptionStatus[]>;
   pushPackage(body: Readable, meta: PackageMeta, actor: Actor): Promise<PushResult>;
   packageVersions(id: string, page: PageRequest): Promise<Page<Package>>;
-  findPackage(id: string, version: string): Promise<Package>;
+  /** The latest version unless one is named. */
+  findPackage(id: string, version?: string): Promise<Package>;
   deletePackage(id: string, version: string, options: DeleteOptions): Promise<Deletion>;
   prunePackages(options: PruneOptions): Promise<Deletion>;
   openPackage(sha256: string): Promise<Readable>;
+  /** The sources of a node for a package, in the order in which it tries them; `feed` is what its step names. */
+  explainSources(requester: Node, wanted: Package, feed?: string): Promise<ExplainedSource[]>;
   healthChecks(): HealthChecks;
   /** Wakes the task engine: there may be a task to claim. */
   wake(): void;

@@ -9,7 +9,7 @@ import type { StoreTransaction } from '../store/store.ts';
 import { checkRoutes, defaultRoutes } from '../topology/routes.ts';
 import type { Topology } from '../topology/topology.ts';
 import { checkEnvironments } from './environments.ts';
-import { scopedVariables } from './references.ts';
+import { namedSources, scopedVariables } from './references.ts';
 
 /** The settings that a join token gives to its machine. */
 export interface MachineSpec {
@@ -82,7 +82,8 @@ export async function deleteMachine(tx: StoreTransaction, id: string, version: n
       action: { code: 'REVOKE_NODE', arguments: { node: id } },
     });
   }
-  checkUnused(`machine ${id}`, await scopedVariables(tx, 'machine', id));
+  const references = [...(await scopedVariables(tx, 'machine', id)), ...(await namedSources(tx, 'machines', id))];
+  checkUnused(`machine ${id}`, references);
   await tx.machines.delete(id, version);
   await tx.events.append({ actor, type: 'machine.deleted', subject: id, data: {} });
 }

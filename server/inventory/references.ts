@@ -18,6 +18,13 @@ export async function scopedVariables(
   }));
 }
 
+/** The package sources that are named for this machine or site. */
+export async function namedSources(tx: StoreTransaction, by: 'machines' | 'sites', id: string): Promise<Reference[]> {
+  const sources = (await tx.packageSources.all()).filter((source) => source[by].includes(id));
+  const remedy = 'Delete the package source, or create it again without that name.';
+  return sources.map((source) => ({ text: `package source ${source.id}`, remedy }));
+}
+
 /** The join tokens that can still be used and that `matches` picks. */
 export async function openTokens(tx: StoreTransaction, matches: (token: JoinToken) => boolean): Promise<Reference[]> {
   const tokens = await tx.tokens.open(Date.now());

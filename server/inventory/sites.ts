@@ -1,7 +1,7 @@
 // Sites: where nodes are. A site cannot be deleted while a node, revoked or not, belongs to it, or a join token names it.
 import { entriesOf } from './entries.ts';
 import type { Reference } from '../store/references.ts';
-import { openTokens } from './references.ts';
+import { namedSources, openTokens } from './references.ts';
 
 export const sites = entriesOf({
   kind: 'site',
@@ -14,6 +14,7 @@ export const sites = entriesOf({
         return { text, remedy: 'Keep it: a site with a node, also a revoked one, cannot be deleted.' };
       }),
       ...(await openTokens(tx, (token) => token.site === site)),
+      ...(await namedSources(tx, 'sites', site)),
     ];
   },
 });

@@ -1,6 +1,8 @@
 // The built-in package feed: takes pushed packages, lists and serves them, over the API and over the mesh.
 //   push.ts            receives a package
-//   sources.ts         who gets packages from where
+//   sources.ts         the nodes that a node may fetch from
+//   explain-sources.ts which sources it uses, in which order, and why
+//   package-sources.ts sources that are configured
 //   source-finder.ts   answers Sources.Find over gRPC
 //   list.ts            the packages, each with what uses it
 //   delete.ts          deletes versions that nothing uses
@@ -18,16 +20,19 @@ import type { Logger } from '../../lib/telemetry/log.ts';
 import { DenialLimiter, type DenialLimits } from '../../lib/net/denial-limiter.ts';
 import { BlobServer, type BlobRequest, type BlobServerLimits } from '../../lib/blobs/blob-server.ts';
 import { BlobStore } from '../../lib/blobs/blob-store.ts';
-import type { Source } from '../../lib/blobs/fetch.ts';
+import type { Source } from '../../lib/blobs/source.ts';
 import { storedBody } from '../../lib/blobs/stored-body.ts';
-import { compareVersions, packageIdKey, versionKey } from '../../lib/package-versions.ts';
+import { compareVersions, latestVersion, packageIdKey, versionKey } from '../../lib/package-versions.ts';
 import type { MeshStream } from '../../mesh/types.ts';
 import type { Actor, Page, PageRequest } from '../store/base.ts';
 import type { Package } from '../store/packages/packages.ts';
+import { SERVER } from '../store/nodes/parents.ts';
+import type { Node } from '../store/nodes/nodes.ts';
 import type { DeleteOptions } from '../store/references.ts';
 import type { Store } from '../store/store.ts';
 import type { LiveTopology } from '../topology/live.ts';
 import { deleteVersion, dropOrphans, type FeedBytes } from './delete.ts';
+import { explainSources, type ExplainedSource } from './explain-sources.ts';
 import { pruneVersions, type PruneOptions } from './retention.ts';
 import { PackageSources } from './sources.ts';
 import { PUSH_DEFAULTS, pushPackage, type PackageMeta, type PushResult, type PushLimits } from './push.ts';
@@ -45,6 +50,14 @@ export interface FeedDeps {
   ) => DownloadToken;
   readonly limits?: Partial<BlobServerLimits>;
   readonly pushLimits?: Partial<PushLimits>;
+}
+
+export interface SourcesQuery {
+  readonly roles?: readonly NodeRole[];
+  readonly id?: string | undefined;
+  readonly version?: string | undefined;
+  /** What the step names. */
+  readonly feed?: string | undefined;
 }
 
 export interface FoundSources {
@@ -118,11 +131,16 @@ export class Feed {
     return rest.length > items.length && last !== undefined ? { items, next: last.version } : { items };
   }
 
-  /** One version, in any spelling. Throws NOT_FOUND. */
-  async find(id: string, version: string): Promise<Package> {
-    const found = await this.#deps.store.packages.find(packageIdKey(id), versionKey(version));
+  /** One version, in any spelling, or the latest. Throws NOT_FOUND. */
+  async find(id: string, version?: string): Promise<Package> {
+    const { packages } = this.#deps.store;
+    const key = packageIdKey(id);
+    const found =
+      version === undefined
+        ? latestVersion(await packages.versions(key))
+        : await packages.find(key, versionKey(version));
     if (found !== undefined) return found;
-    if ((await this.#deps.store.packages.versions(packageIdKey(id))).length === 0) throw noPackage(id);
+    if (version === undefined || (await packages.versions(key)).length === 0) throw noPackage(id);
     throw new IsthmusError('NOT_FOUND', `there is no version ${version} of package ${id}`, {
       action: { code: 'CHOOSE_PACKAGE_VERSION', arguments: { package: id } },
     });
@@ -141,16 +159,37 @@ export class Feed {
   }
 
   /**
+   * The sources of a node for a package, in the order in which it tries them, and why. `feed` is what the step names:
+   * INVALID_FIELD when there is no such source.
+   */
+  async explain(requester: Node, wanted: Package, feed?: string): Promise<ExplainedSource[]> {
+    const { store, topology } = this.#deps;
+    const configured = await store.packageSources.all();
+    if (feed !== undefined && !configured.some(({ id }) => id === feed) && !isSourceNode(feed, topology.nodes)) {
+      // Perhaps a variable's value, which is not repeated.
+      throw new IsthmusError('INVALID_FIELD', 'the step names a package source that does not exist', {
+        field: 'feed',
+        action: { code: 'CHOOSE_EXISTING', arguments: { kind: 'package source' } },
+      });
+    }
+    const { id, version, sha256, format } = wanted;
+    const about = { id, version, sha256, filename: `${id}.${version}.${format}` };
+    return explainSources({ requester, about, feed, offers: this.#sources.of(requester), configured });
+  }
+
+  /**
    * Where a node gets a package from, and the download token for it. Throws FORBIDDEN for every denial, whatever the
-   * reason. Only nodes of these `roles` get an answer.
+   * reason. Only nodes of these `roles` get an answer. Of several packages with these bytes, `id` and `version` say
+   * which is meant.
    */
   async sources(
     nodeId: string,
     sha256: string,
-    { roles }: { readonly roles?: readonly NodeRole[] } = {},
+    { roles, id, version, feed }: SourcesQuery = {},
   ): Promise<FoundSources> {
     const { store, topology, signDownloadToken } = this.#deps;
-    const [known] = await store.packages.byDigest(sha256);
+    const same = await store.packages.byDigest(sha256);
+    const known = same.find((each) => each.id === id && each.version === version) ?? same[0];
     const requester = topology.nodes.get(nodeId);
     const isAllowed = requester?.state === 'active' && roles?.includes(requester.role) !== false;
     if (!isAllowed || requester.site === null || known === undefined) {
@@ -165,7 +204,8 @@ export class Feed {
       node: requester.id,
       expiresAtMs,
     });
-    return { sources: this.#sources.of(requester), downloadToken };
+    const explained = await this.explain(requester, known, feed);
+    return { sources: explained.filter(({ isUsed }) => isUsed).map(({ source }) => source), downloadToken };
   }
 
   /** Ends the downloads under way. */
@@ -216,6 +256,11 @@ export class Feed {
     if (blob === undefined) throw new IsthmusError('NOT_FOUND', `there is no blob ${sha256}`);
     return blob;
   }
+}
+
+/** Whether a step may name this node. */
+function isSourceNode(id: string, nodes: ReadonlyMap<string, Node>): boolean {
+  return id === SERVER || nodes.get(id)?.role === 'mirror';
 }
 
 /** The only denial that the feed answers: it does not reveal what exists. */

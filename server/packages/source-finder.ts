@@ -7,7 +7,7 @@ import type { AsyncHandlers } from '../../lib/grpc/server.ts';
 import { isSha256 } from '../../lib/blobs/digest.ts';
 import type { SourcesHandlers } from '../../proto/gen/isthmus/topology/v1/Sources.ts';
 import type { PackageSource } from '../../proto/gen/isthmus/topology/v1/PackageSource.ts';
-import type { Feed, FoundSources } from './feed.ts';
+import type { Feed, FoundSources, SourcesQuery } from './feed.ts';
 
 /** The handler of Find, for the host of the `topology` service. */
 export function sourcesFinder(feed: Pick<Feed, 'sources'>): AsyncHandlers<SourcesHandlers, PeerIdentity>['Find'] {
@@ -20,8 +20,13 @@ export function sourcesFinder(feed: Pick<Feed, 'sources'>): AsyncHandlers<Source
 }
 
 /** The sources for a node in the form of the wire. */
-export function sourcesOf(feed: Pick<Feed, 'sources'>, node: string, sha256: string): Promise<SourcesMessage> {
-  return toMessage(feed.sources(node, sha256, { roles: JOIN_ROLES }));
+export function sourcesOf(
+  feed: Pick<Feed, 'sources'>,
+  node: string,
+  sha256: string,
+  about: Omit<SourcesQuery, 'roles'> = {},
+): Promise<SourcesMessage> {
+  return toMessage(feed.sources(node, sha256, { ...about, roles: JOIN_ROLES }));
 }
 
 interface SourcesMessage {
@@ -31,6 +36,10 @@ interface SourcesMessage {
 
 async function toMessage(finding: Promise<FoundSources>): Promise<SourcesMessage> {
   const { sources: found, downloadToken } = await finding;
-  const sources = found.map(({ node, path, url }) => ({ node, path: [...path], url: url ?? '' }));
+  const sources = found.map((source): PackageSource =>
+    source.kind === 'mesh'
+      ? { node: source.node, path: [...source.path], url: source.url ?? '' }
+      : { upstream: { id: source.id, url: source.url } },
+  );
   return { sources, downloadToken };
 }

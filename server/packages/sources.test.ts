@@ -25,7 +25,11 @@ const nodes = [
   node('t-us', 'tentacle', 'us', 'us'),
   node('t-central', 'tentacle', 'server-1', 'central'),
 ];
-const ask = (id: string, all = nodes) => new PackageSources(topologyOf(all)).of(all.find((each) => each.id === id)!);
+const offersOf = (id: string, all = nodes) =>
+  new PackageSources(topologyOf(all)).of(all.find((each) => each.id === id)!);
+/** Without those that are sources only where they are named. */
+const ask = (id: string, all = nodes) =>
+  offersOf(id, all).flatMap(({ source: { kind: _, ...source }, tier }) => (tier === 'elsewhere' ? [] : [source]));
 const feed = { node: 'server', path: [] };
 
 describe('sources', () => {
@@ -75,6 +79,22 @@ describe('sources', () => {
     ]);
   });
 
+  it('of a target, after its parents: mirrors beside its site', () => {
+    const beside = [
+      ...nodes,
+      node('eu-dmz', 'relay', 'eu', 'eu-dmz'),
+      node('mirror-dmz', 'mirror', 'eu-dmz', 'eu-dmz'),
+    ];
+    expect(ask('t-pci', beside).map(({ node: name, path }) => [name, path])).toEqual([
+      ['mirror-pci', ['eu-pci']],
+      ['mirror-eu', ['eu-pci', 'eu']],
+      ['mirror-dmz', ['eu-pci', 'eu', 'eu-dmz']],
+      ['server', []],
+    ]);
+    expect(ask('mirror-dmz', beside).map(({ node: name }) => name)).toEqual(['mirror-eu', 'server']);
+    expect(ask('mirror-pci', beside).map(({ node: name }) => name)).toEqual(['mirror-eu', 'mirror-dmz', 'server']);
+  });
+
   it('are computed once for a site and structure of the mesh', () => {
     const topology = topologyOf([...nodes, node('t-eu-2', 'tentacle', 'eu', 'eu')]);
     const sources = new PackageSources(topology);
@@ -87,9 +107,9 @@ describe('sources', () => {
     // A report also carries the feed URL.
     const mirror = { ...topology.nodes.get('mirror-eu')!, feedUrl: 'https://10.0.0.6:7443' };
     topology.apply({ nodes: [mirror], routes: new Map() });
-    expect(of('t-eu')).toEqual([{ node: 'mirror-eu', path: ['eu'], url: 'https://10.0.0.6:7443' }, feed]);
+    expect(of('t-eu')[0]?.source).toMatchObject({ node: 'mirror-eu', url: 'https://10.0.0.6:7443' });
     topology.apply({ nodes: [{ ...mirror, state: 'revoked', version: 2 }], routes: new Map() });
-    expect(of('t-eu')).toEqual([feed]);
+    expect(of('t-eu').map(({ source }) => source.node)).toEqual(['server', 'mirror-pci']);
   });
 
   it('never lets mirrors wait for each other in a circle', () => {

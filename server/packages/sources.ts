@@ -1,7 +1,7 @@
-// Package sources of a node, nearest first: mirrors of its own site, mirrors of the sites on its path to the server,
-// and last the server's feed. Computed once per site, set of parents and structure of the mesh, however many machines
-// and tickets need it.
-import type { Source } from '../../lib/blobs/fetch.ts';
+// The nodes from which a node may fetch packages, nearest first: mirrors of its own site, mirrors of the sites on its path
+// to the server, those of sites beside it, and last the server's feed. Computed once per site, set of parents and
+// structure of the mesh, however many machines and tickets need it. explain-sources.ts says which of them it uses.
+import type { MeshSource } from '../../lib/blobs/source.ts';
 import { compareText } from '../../lib/text/compare.ts';
 import { SERVER } from '../store/nodes/parents.ts';
 import type { Node } from '../store/nodes/nodes.ts';
@@ -19,9 +19,23 @@ interface Mirror {
   readonly below: Chains;
 }
 
+/**
+ * Where a source is, seen from the node that fetches: in its site, above it, beside it (as near to the server), or
+ * elsewhere: then it is a source only where it is named.
+ */
+export type SourceTier = 'mirror' | 'parent' | 'sibling' | 'server' | 'elsewhere';
+const TIERS: readonly SourceTier[] = ['mirror', 'parent', 'sibling', 'server', 'elsewhere'];
+
+export interface MeshOffer {
+  readonly source: MeshSource;
+  readonly tier: SourceTier;
+  /** Of the parents' sites, from the nearest upwards; 0 in other tiers. */
+  readonly siteRank: number;
+}
+
 export class PackageSources {
   readonly #topology: Pick<LiveTopology, 'nodes' | 'structure'>;
-  readonly #known = new Map<string, readonly Source[]>();
+  readonly #known = new Map<string, readonly MeshOffer[]>();
   #mirrors: readonly Mirror[] = [];
   #structure: number | undefined;
 
@@ -29,8 +43,8 @@ export class PackageSources {
     this.#topology = topology;
   }
 
-  /** The sources of one node, nearest first. */
-  of(node: Node): readonly Source[] {
+  /** What one node may fetch from, nearest first. */
+  of(node: Node): readonly MeshOffer[] {
     this.#dropOutdated();
     // Mirrors and relays each have sources of their own; tentacles with the same site and parents have the same sources.
     const parents = node.parents.map((parent) => parent.node).join();
@@ -55,26 +69,38 @@ export class PackageSources {
  * The sources for one requester. A mirror gets only mirrors that are nearer to the server than itself, or as near and
  * before it by name, so that mirrors never wait for each other in a circle.
  */
-function sourcesFor(requester: Node, mirrors: readonly Mirror[], nodes: ReadonlyMap<string, Node>): readonly Source[] {
+function sourcesFor(
+  requester: Node,
+  mirrors: readonly Mirror[],
+  nodes: ReadonlyMap<string, Node>,
+): readonly MeshOffer[] {
   const above = chainsFrom(requester, nodes);
   const sites = sitesAbove(requester, above, nodes);
   const candidates = mirrors
     .filter(({ node }) => node.id !== requester.id)
-    .map((mirror) => ({ ...mirror, rank: sites.indexOf(mirror.node.site ?? '') }))
-    .filter(({ rank, ...mirror }) => rank >= 0 && (requester.role !== 'mirror' || isBefore(mirror, requester, above)));
-  const sources = candidates.flatMap(({ node, below, rank }) => {
+    .filter((mirror) => requester.role !== 'mirror' || isBefore(mirror, requester, above));
+  const offers = candidates.flatMap(({ node, below }): MeshOffer[] => {
+    const isOwnSite = requester.site !== null && node.site === requester.site;
+    const siteRank = Math.max(0, sites.indexOf(node.site ?? ''));
+    const isAbove = sites.includes(node.site ?? '');
+    const isBeside = depth(below) <= depth(above);
+    const tier = isOwnSite ? 'mirror' : isAbove ? 'parent' : isBeside ? 'sibling' : 'elsewhere';
     // A relay is the first on its own paths.
     const [path, ...otherPaths] = pathsBetween(above, below).map((each) => each.filter((id) => id !== requester.id));
-    const url = rank === 0 && requester.site !== null ? (node.feedUrl ?? undefined) : undefined;
+    const url = isOwnSite ? (node.feedUrl ?? undefined) : undefined;
     if (path === undefined && url === undefined) return [];
-    const first = { node: node.id, path: path ?? [], ...(url === undefined ? {} : { url }) };
-    return [first, ...otherPaths.map((other) => ({ node: node.id, path: other }))].map((source) => ({ rank, source }));
+    const first = { kind: 'mesh', node: node.id, path: path ?? [], ...(url === undefined ? {} : { url }) } as const;
+    const others = otherPaths.map((other) => ({ kind: 'mesh', node: node.id, path: other }) as const);
+    return [first, ...others].map((source) => ({ source, tier, siteRank }));
   });
-  sources.sort(
+  offers.push({ source: { kind: 'mesh', node: SERVER, path: [] }, tier: 'server', siteRank: 0 });
+  return offers.sort(
     (a, b) =>
-      a.rank - b.rank || a.source.path.length - b.source.path.length || compareText(a.source.node, b.source.node),
+      TIERS.indexOf(a.tier) - TIERS.indexOf(b.tier) ||
+      a.siteRank - b.siteRank ||
+      a.source.path.length - b.source.path.length ||
+      compareText(a.source.node, b.source.node),
   );
-  return [...sources.map(({ source }) => source), { node: SERVER, path: [] }];
 }
 
 /** The chains that begin with the requester, where it is a relay: what is below it needs no other one. */

@@ -52,6 +52,20 @@ export interface Schema {
   api_keys: ApiKeyTable;
   idempotency_keys: IdempotencyTable;
   installed_releases: InstalledReleaseTable;
+  package_sources: PackageSourceTable;
+}
+
+/** Lists are JSON. One of `url` and `node` is set, as `kind` says. */
+interface PackageSourceTable {
+  id: string;
+  kind: 'upstream' | 'mesh';
+  url: string | null;
+  node: string | null;
+  machines_json: string;
+  sites_json: string;
+  networks_json: string;
+  version: number;
+  created_at: number;
 }
 
 interface NodeTable {

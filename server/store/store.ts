@@ -26,6 +26,7 @@ import { MachineRepository } from './inventory/machines.ts';
 import { SiteOrEnvironmentRepository } from './inventory/sites-and-environments.ts';
 import { OutageRepository } from './nodes/outages.ts';
 import { NodeRepository } from './nodes/nodes.ts';
+import { PackageSourceRepository } from './packages/package-sources.ts';
 import { PackageRepository } from './packages/packages.ts';
 import { ProjectRepository } from './projects/projects.ts';
 import { DeploymentRepository, ReleaseRepository } from './projects/releases.ts';
@@ -55,6 +56,7 @@ export interface Repositories {
   readonly taskEvents: TaskEventRepository;
   readonly outages: OutageRepository;
   readonly packages: PackageRepository;
+  readonly packageSources: PackageSourceRepository;
   readonly projects: ProjectRepository;
   readonly releases: ReleaseRepository;
   readonly retention: RetentionRepository;
@@ -229,6 +231,7 @@ function repositories(db: Executor, limiter: DenialLimiter): Repositories {
     taskEvents: new TaskEventRepository(db),
     outages: new OutageRepository(db),
     packages: new PackageRepository(db),
+    packageSources: new PackageSourceRepository(db),
     projects: new ProjectRepository(db),
     releases: new ReleaseRepository(db),
     retention: new RetentionRepository(db),

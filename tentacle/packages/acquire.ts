@@ -6,15 +6,10 @@ import { askForBlob, type SourceConnection } from '../../lib/blobs/blob-client.t
 import type { BlobStore } from '../../lib/blobs/blob-store.ts';
 import { openCached } from '../../lib/blobs/cached-blob.ts';
 import { freeBytes } from '../../lib/files/disk-space.ts';
-import {
-  Demotions,
-  fetchBlob,
-  type FailedSource,
-  type OnSlowSource,
-  type OnWrongSource,
-  type Source,
-} from '../../lib/blobs/fetch.ts';
+import { fetchBlob, type FailedSource, type OnSlowSource, type OnWrongSource } from '../../lib/blobs/fetch.ts';
 import { STALL_MS, type Floors } from '../../lib/blobs/progress-floor.ts';
+import { nameOf, type Source } from '../../lib/blobs/source.ts';
+import { SourceStates, type SourceState } from '../../lib/blobs/source-states.ts';
 import type { PackageOrder } from './payload.ts';
 
 export interface AcquireDeps {
@@ -27,6 +22,8 @@ export interface AcquireDeps {
   readonly floors?: Floors | undefined;
   /** A source that sends no byte for this long counts as dead. */
   readonly stallMs?: number | undefined;
+  /** How often a source that goes last is probed. */
+  readonly probeEveryMs?: number | undefined;
   /** How much free disk a download, and unpacking, must leave. */
   readonly reserveBytes?: number | undefined;
 }
@@ -58,11 +55,12 @@ const KEPT_PARTIALS = 4;
 
 export class Acquirer {
   readonly #deps: AcquireDeps;
-  readonly #demotions = new Demotions();
+  readonly #states: SourceStates;
   readonly #running = new Map<string, Running>();
 
   constructor(deps: AcquireDeps) {
     this.#deps = deps;
+    this.#states = new SourceStates(deps);
   }
 
   /** Makes sure that the package is in the cache. Concurrent calls for one digest share one download. */
@@ -91,9 +89,15 @@ export class Acquirer {
 
   /** Ends every download. The bytes received stay on disk. */
   async stop(): Promise<void> {
+    this.#states.stop();
     const all = [...this.#running.values()];
     for (const { stop } of all) stop.abort(new IsthmusError('CANCELLED', 'the tentacle is stopping'));
     await Promise.allSettled(all.map(({ outcome }) => outcome));
+  }
+
+  /** What this machine has seen of its sources. */
+  sourceStates(): SourceState[] {
+    return this.#states.all();
   }
 
   /** What there is to tell of a package in the cache. */
@@ -127,10 +131,10 @@ export class Acquirer {
     try {
       await this.#assertRoom(totalBytes - target.bytes);
       const { from, failed } = await fetchBlob({
-        ...{ sha256, sizeBytes: totalBytes, sources, target, demotions: this.#demotions, signal },
+        ...{ sha256, sizeBytes: totalBytes, sources, target, states: this.#states, signal },
         ...{ onWrongSource, onSlowSource, floors },
         open: async (source, fromByte, aborted) => {
-          log.info({ package: order.id, version: order.version, from: source.node, fromByte }, 'fetching a package');
+          log.info({ package: order.id, version: order.version, from: nameOf(source), fromByte }, 'fetching a package');
           return askForBlob(await connect(source, aborted), {
             sha256,
             downloadToken,

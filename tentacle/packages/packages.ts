@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { Mutex } from '../../lib/async/mutex.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import { BlobStore } from '../../lib/blobs/blob-store.ts';
+import type { SourceState } from '../../lib/blobs/source-states.ts';
 import { letThrough, makeReadable } from '../data-folder.ts';
 import { installationName, type Installation } from '../installation.ts';
 import type { PackagePayload__Output } from '../../proto/gen/isthmus/tentacle/v1/PackagePayload.ts';
@@ -65,6 +66,11 @@ export class Packages {
     signal: AbortSignal,
   ): Promise<AcquireProgress> {
     return this.#acquirer.acquire(readOrder(payload), onProgress, signal);
+  }
+
+  /** What this machine has seen of its sources of packages. */
+  sourceStates(): SourceState[] {
+    return this.#acquirer.sourceStates();
   }
 
   /**

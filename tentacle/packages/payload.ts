@@ -4,7 +4,7 @@ import type { PackageFormat } from '../../contract/packages.ts';
 import { TEXT_ENCODINGS, type TextEncoding } from '../../contract/text-encodings.ts';
 import { isPackageFormat } from '../../lib/archives/archive.ts';
 import { isSha256 } from '../../lib/blobs/digest.ts';
-import type { Source } from '../../lib/blobs/fetch.ts';
+import type { Source } from '../../lib/blobs/source.ts';
 import { versionKey } from '../../lib/package-versions.ts';
 import { receivedSources } from '../../node/sources/find.ts';
 import { readInstallation, type Installation } from '../installation.ts';

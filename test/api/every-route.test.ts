@@ -89,7 +89,10 @@ async function site(): Promise<Site> {
       return { ...described, method: upper, path, name: `${upper} ${path}` };
     }),
   );
-  const ids: Record<string, string> = { tasks: String(task.id), releases: release.id, 'api-keys': String(key.id) };
+  await make('/package-sources', { kind: 'mesh', id: 'near', node: 'server' });
+  const ids: Record<string, string> = {
+    ...{ tasks: String(task.id), releases: release.id, 'api-keys': String(key.id), 'package-sources': 'near' },
+  };
   return {
     api,
     operations,

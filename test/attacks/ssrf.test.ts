@@ -74,7 +74,7 @@ describe('the URL of a feed', () => {
     ...['0.0.0.0', '[::]', '169.254.169.254', '0xa9fea9fe', '[fe80::1]', '[fd00:ec2::254]', '224.0.0.1', '255.255.255.255'],
   ])('at %s is forbidden, and not connected to', async (host) => {
     const given = access(false);
-    const asked = connectSource({ node: 'mirror-1', path: [], url: `https://${host}:${port}` }, given, signal);
+    const asked = connectSource({ kind: 'mesh', node: 'mirror-1', path: [], url: `https://${host}:${port}` }, given, signal);
     await expect(asked).rejects.toMatchObject({ code: 'URL_FORBIDDEN', field: 'url' });
     expect([connections.length, given.dialled]).toEqual([0, 0]);
     expect(given.mesh.denials.latest()).toMatchObject([{ code: 'URL_FORBIDDEN', by: 'mirror-1', what: 'feed' }]);
@@ -84,14 +84,18 @@ describe('the URL of a feed', () => {
     ...['file:///etc/passwd', 'http://10.0.0.5:80', 'https://user@10.0.0.5', 'https://:pw@10.0.0.5', 'ftp://10.0.0.5'],
     ...['https://10.0.0.5/path', 'https://10.0.0.5/?a', 'https://10.0.0.5/#a', 'gopher://10.0.0.5', '', 'data:,x', '//10.0.0.5'],
   ])('that is %j is forbidden', async (url) => {
-    const asked = connectSource({ node: 'mirror-1', path: [], url }, access(true), signal);
+    const asked = connectSource({ kind: 'mesh', node: 'mirror-1', path: [], url }, access(true), signal);
     await expect(asked).rejects.toMatchObject({ code: 'URL_FORBIDDEN' });
   }); // prettier-ignore
 
   it.each(['169.254.169.254', '[::ffff:169.254.169.254]', '0.0.0.0', '[fe80::1]', '100.100.100.200'])(
     'at %s is forbidden also where loopback is allowed',
     async (host) => {
-      const asked = connectSource({ node: 'm', path: [], url: `https://${host}:${port}` }, access(true), signal);
+      const asked = connectSource(
+        { kind: 'mesh', node: 'm', path: [], url: `https://${host}:${port}` },
+        access(true),
+        signal,
+      );
       await expect(asked).rejects.toMatchObject({ code: 'URL_FORBIDDEN' });
     },
   );
@@ -114,7 +118,11 @@ describe('the URL of a feed', () => {
     vi.mocked(lookup)
       .mockResolvedValueOnce([{ address: '127.0.0.2', family: 4 }] as never)
       .mockResolvedValue([{ address: '127.0.0.1', family: 4 }] as never);
-    const asked = connectSource({ node: 'm', path: [], url: `https://feed.example:${port}` }, access(true), signal);
+    const asked = connectSource(
+      { kind: 'mesh', node: 'm', path: [], url: `https://feed.example:${port}` },
+      access(true),
+      signal,
+    );
     asked.catch(() => undefined);
     await waitFor(() => connections.length > 0, { what: 'the connection' });
     expect(connections[0]!.localAddress).toMatch(/127\.0\.0\.2$/);
@@ -126,7 +134,11 @@ describe('the URL of a feed', () => {
   it('is forbidden when one of the addresses of its name is', async () => {
     const mixed = ['93.184.216.34', '169.254.169.254'].map((address) => ({ address, family: 4 }));
     vi.mocked(lookup).mockResolvedValueOnce(mixed as never);
-    const asked = connectSource({ node: 'm', path: [], url: 'https://feed.example' }, access(true), signal);
+    const asked = connectSource(
+      { kind: 'mesh', node: 'm', path: [], url: 'https://feed.example' },
+      access(true),
+      signal,
+    );
     await expect(asked).rejects.toMatchObject({ code: 'URL_FORBIDDEN' });
   });
 
@@ -138,7 +150,7 @@ describe('the URL of a feed', () => {
         Buffer.alloc(9),
         status(code, { location: `http://127.0.0.1:${port}/` }),
       );
-      const source = { node: 'mirror-1', path: [], url: origin.url };
+      const source = { kind: 'mesh', node: 'mirror-1', path: [], url: origin.url } as const;
       const stream = await connectSource(source, access(true), signal);
       const asked = askForBlob(stream, {
         sha256: 'a'.repeat(64),

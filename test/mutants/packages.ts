@@ -239,6 +239,54 @@ export const packagesMutants: Mutants = {
     replace: 'if (!isFirst && block.length < BLOCK_BYTES) return undefined;',
     red: { file: 'test/packages/lying-archives.test.ts', test: ['tar', 'no end'] },
   },
+  'token-sent-upstream': {
+    file: 'lib/blobs/blob-client.ts',
+    find: "? { host: connection.host, 'accept-encoding': 'identity' }",
+    replace: '? { host: connection.host, authorization: question.downloadToken }',
+    red: {
+      file: 'test/packages/fetch.test.ts',
+      test: ['a source outside the mesh', 'gets no download token, and its bytes count by their digest only'],
+    },
+  },
+  'back-after-one-probe': {
+    file: 'lib/blobs/source-states.ts',
+    find: 'const GOOD_PROBES = 2;',
+    replace: 'const GOOD_PROBES = 1;',
+    red: {
+      file: 'test/packages/fetch.test.ts',
+      test: ['a source that goes last', 'because it fails is back after two good probes in a row'],
+    },
+  },
+  'wrong-bytes-probe-well': {
+    file: 'lib/blobs/source-states.ts',
+    find: 'return buffer.equals(came);',
+    replace: 'return buffer.length > 0;',
+    red: {
+      file: 'test/packages/fetch.test.ts',
+      test: ['a source that goes last', 'because it sends wrong bytes is back after two good probes in a row'],
+    },
+  },
+  'upstream-to-old-node': {
+    file: 'server/packages/explain-sources.ts',
+    find: "isUsed: source.kind === 'mesh' || takesUpstreams",
+    replace: "isUsed: source.kind === 'mesh' || takesUpstreams !== undefined",
+    red: {
+      file: 'server/packages/explain-sources.test.ts',
+      test: ['the sources of a machine', 'outside the mesh are not used by a version that does not know them'],
+    },
+  },
+  'demoted-stays-first': {
+    file: 'server/packages/explain-sources.ts',
+    find: 'return demoted === undefined ? 0 : 1;',
+    replace: 'return demoted === undefined ? 0 : 0;',
+    red: {
+      file: 'server/packages/explain-sources.test.ts',
+      test: [
+        'the sources of a machine',
+        'are in the order of their measured rates among equals, and last while they are demoted',
+      ],
+    },
+  },
   'tail-served-early': {
     file: 'lib/blobs/growing-file.ts',
     find: 'return Math.min(bytes, withheld);',

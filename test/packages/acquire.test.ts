@@ -40,7 +40,7 @@ it.each([
   });
   const order = {
     ...{ id: 'web', version: '1.0.0', sha256, sizeBytes: body.length, downloadToken: 'p' },
-    sources: [{ node: 'near', path: [], url: near.url }],
+    sources: [{ kind: 'mesh', node: 'near', path: [], url: near.url }] as const,
   };
   const acquired = await acquirer.acquire(order, () => undefined, new AbortController().signal);
   expect(acquired).toMatchObject({ from, done: true, cached: false, failed: [] });

@@ -1,16 +1,22 @@
 // One blob from several sources, over real TLS: a cut download goes on at another source, wrong bytes are never kept.
 import { createHash, randomBytes } from 'node:crypto';
 import { readFile, utimes, writeFile } from 'node:fs/promises';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { askForBlob, type BlobAnswer } from '../../lib/blobs/blob-client.ts';
 import { BlobStore } from '../../lib/blobs/blob-store.ts';
-import { Demotions, fetchBlob, type Source } from '../../lib/blobs/fetch.ts';
+import { fetchBlob } from '../../lib/blobs/fetch.ts';
+import { nameOf, type MeshSource, type Source, type UpstreamSource } from '../../lib/blobs/source.ts';
+import { SourceStates, type SourceStatesOptions } from '../../lib/blobs/source-states.ts';
+import { silentLogger } from '../../lib/telemetry/log.ts';
 import { FLOORS, type Floor } from '../../lib/blobs/progress-floor.ts';
 import { connectSource } from '../../node/sources/connect.ts';
 import { createTestMesh, type TestMesh, type TestNode } from '../support/identities.ts';
 import { noMesh } from '../support/no-mesh.ts';
 import { tempDir } from '../support/temp.ts';
+import { waitFor } from '../support/wait.ts';
 import {
   cutAt,
   good,
@@ -39,23 +45,33 @@ beforeAll(async () => {
   return () => removals.forEach((remove) => remove());
 });
 
+const at = (node: string): MeshSource => ({ kind: 'mesh', node, path: [] });
+
+function statesOf(options: Partial<SourceStatesOptions> = {}): SourceStates {
+  const states = new SourceStates({ log: silentLogger(), ...options });
+  onTestFinished(() => states.stop());
+  return states;
+}
+
 /** Fetches into an empty store from these origins, nearest first. */
 async function fetch(
-  origins: readonly (Origin | Source)[],
-  { rounds = 1, stallMs = 5_000, floor, lowest = FLOORS.lowest, store, signal = new AbortController().signal, demotions = new Demotions() }: {
-    rounds?: number; stallMs?: number; floor?: Floor; lowest?: Floor; store?: BlobStore; signal?: AbortSignal; demotions?: Demotions;
+  origins: readonly ({ readonly node: string; readonly url: string } | UpstreamSource)[],
+  { rounds = 1, stallMs = 5_000, floor, lowest = FLOORS.lowest, store, signal = new AbortController().signal, states = statesOf() }: {
+    rounds?: number; stallMs?: number; floor?: Floor; lowest?: Floor; store?: BlobStore; signal?: AbortSignal; states?: SourceStates;
   } = {}, // prettier-ignore
 ) {
   const blobs = store ?? (await BlobStore.open(await tempDir()));
   const target = await blobs.resume({ sha256, sizeBytes });
   onTestFinished(() => target.close());
   const access = { mesh: noMesh(), identity: self.identity, revocations: self.revocations, loopback: true };
-  const sources = origins.map(({ node, url }) => ({ node, url, path: [] }));
+  const sources = origins.map((each): Source =>
+    'id' in each ? each : { kind: 'mesh', node: each.node, url: each.url, path: [] },
+  );
   const wrong: string[] = [];
   const slow: string[] = [];
   const outcome = await fetchBlob({
-    sha256, sizeBytes, sources, target, rounds, demotions, signal,
-    floors: floor && { 'open port': floor, mesh: floor, 'passed on': floor, lowest },
+    sha256, sizeBytes, sources, target, rounds, states, signal,
+    floors: floor && { 'open port': floor, mesh: floor, upstream: floor, 'passed on': floor, lowest },
     onSlowSource: (node, spell) => slow.push(`${node}: ${spell.bytes < floor!.bytes}`),
     onWrongSource: (node, { code }) => wrong.push(`${node}: ${code}`),
     open: async (source, fromByte, aborted): Promise<BlobAnswer> =>
@@ -122,8 +138,8 @@ describe('fetching', () => {
   it('skips a source that is not there, and one that is somebody else', async () => {
     const other = await startOrigin(mesh, 'other', body);
     const far = await startOrigin(mesh, 'far', body);
-    const gone = { node: 'gone', url: 'https://127.0.0.1:1', path: [] };
-    const { failed } = await fetch([gone, { node: 'near', url: other.url, path: [] }, far]);
+    const gone = { kind: 'mesh' as const, node: 'gone', url: 'https://127.0.0.1:1', path: [] };
+    const { failed } = await fetch([gone, { node: 'near', url: other.url }, far]);
     expect(failed.map(({ code }) => code)).toEqual(['SOURCE_FAILED', 'PEER_UNEXPECTED']);
     expect(other.requests).toEqual([]);
   });
@@ -162,12 +178,12 @@ describe('a source that is too slow', () => {
     for (const share of [0, 0.4]) {
       const near = await startOrigin(mesh, 'near', body, trickle(share, drip));
       const far = await startOrigin(mesh, 'far', body);
-      const demotions = new Demotions();
-      const { from, failed, slow } = await fetch([near, far], { floor: { bytes: 50_000, withinMs: 300 }, demotions });
+      const states = statesOf();
+      const { from, failed, slow } = await fetch([near, far], { floor: { bytes: 50_000, withinMs: 300 }, states });
       expect([from, failed.map(({ node, code }) => [node, code])]).toEqual(['far', [['near', 'SOURCE_SLOW']]]);
       expect(slow).toEqual(['near: true']);
       expect(resumedAt(far)).toEqual([expect.toSatisfy((at: number) => at > share * sizeBytes && at < sizeBytes / 2)]);
-      expect(demotions.order([near, far].map(({ node }) => ({ node, path: [] })))[0]?.node).toBe('far');
+      expect(states.order([near, far].map(({ node }) => at(node))).map(nameOf)).toEqual(['far', 'near']);
     }
   });
 
@@ -179,7 +195,7 @@ describe('a source that is too slow', () => {
       body,
       ...Array.from({ length: 9 }, () => trickle(0, { bytes: 80_000, everyMs: 50 })),
     );
-    const gone = { node: 'gone', url: 'https://127.0.0.1:1', path: [] };
+    const gone = { kind: 'mesh' as const, node: 'gone', url: 'https://127.0.0.1:1', path: [] };
     const { from } = await fetch([gone, near, far], { floor: { bytes: 500_000, withinMs: 200 } });
     expect(from).toBe('far');
     expect(near.requests.length).toBeLessThanOrEqual(far.requests.length);
@@ -275,6 +291,100 @@ describe('what an earlier download left', () => {
   });
 });
 
+describe('a source that goes last', () => {
+  const order = (states: SourceStates) => states.order([at('near'), at('far')]).map(nameOf);
+  const back = async (states: SourceStates) =>
+    waitFor(() => order(states)[0] === 'near', { what: 'the source to be back' });
+
+  it.each<[string, string, Behaviour]>([
+    ['fails', 'SOURCE_FAILED', status(500)],
+    ['sends wrong bytes', 'PACKAGE_HASH_MISMATCH', wrongBytes(randomBytes(sizeBytes))],
+  ])('because it %s is back after two good probes in a row', async (_, code, behaviour) => {
+    const near = await startOrigin(mesh, 'near', body, behaviour, behaviour, good, behaviour);
+    const far = await startOrigin(mesh, 'far', body);
+    const blobs = await BlobStore.open(await tempDir());
+    const states = statesOf({ blobs, probeEveryMs: 50 });
+    const { from } = await fetch([near, far], { store: blobs, states });
+    expect([from, order(states)]).toEqual(['far', ['far', 'near']]);
+    expect(states.all()).toContainEqual({
+      source: 'near',
+      bytesPerS: expect.any(Number) as number,
+      demotedAtMs: expect.any(Number) as number,
+      code,
+    });
+    await back(states);
+    // The failure, then probes: bad, good, bad, good, good.
+    expect(near.requests.length).toBeGreaterThanOrEqual(6);
+    expect(states.all().find(({ source }) => source === 'near')?.demotedAtMs ?? 0).toBe(0);
+  });
+
+  it('is none that lacks one package', async () => {
+    const near = await startOrigin(mesh, 'near', body, status(404));
+    const states = statesOf();
+    await fetch([near, await startOrigin(mesh, 'far', body)], { states });
+    expect(order(states)).toEqual(['near', 'far']);
+  });
+
+  it('is measured by what came', async () => {
+    const near = await startOrigin(mesh, 'near', body, trickle(0, { bytes: 100_000, everyMs: 50 }));
+    const states = statesOf();
+    await fetch([near], { states });
+    const [{ bytesPerS } = { bytesPerS: 0 }] = states.all();
+    expect(bytesPerS).toBeGreaterThan(100_000);
+    expect(bytesPerS).toBeLessThan(4_000_000);
+  });
+});
+
+describe('a source outside the mesh', () => {
+  async function web(answer: (request: IncomingMessage, response: ServerResponse) => void): Promise<string> {
+    const server = createServer(answer);
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    onTestFinished(async () => {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    });
+    return `http://127.0.0.1:${(server.address() as AddressInfo).port}/web/1.0?download`;
+  }
+
+  it('gets no download token, and its bytes count by their digest only', async () => {
+    const requests: IncomingMessage[] = [];
+    const url = await web((request, response) => {
+      requests.push(request);
+      response.writeHead(200, { 'content-length': sizeBytes }).end(body);
+    });
+    const { from } = await fetch([{ kind: 'upstream', id: 's3', url }]);
+    expect(from).toBe('s3');
+    const [{ url: asked, headers } = { url: '', headers: {} }] = requests;
+    expect([asked, headers.authorization, headers.host]).toEqual(['/web/1.0?download', undefined, new URL(url).host]);
+  });
+
+  it.each<[string, (request: IncomingMessage, response: ServerResponse) => void, string]>([
+    [
+      'has wrong bytes',
+      (_, response) => response.writeHead(200, { 'content-length': sizeBytes }).end(Buffer.alloc(sizeBytes)),
+      'PACKAGE_HASH_MISMATCH',
+    ],
+    [
+      'redirects',
+      (_, response) => response.writeHead(302, { location: 'http://169.254.169.254/' }).end(),
+      'SOURCE_FAILED',
+    ],
+    ['lacks it', (_, response) => response.writeHead(404).end(), 'NOT_FOUND'],
+  ])('that %s is left for the next one', async (_, answer, code) => {
+    const url = await web(answer);
+    const { from, failed } = await fetch([{ kind: 'upstream', id: 's3', url }, await startOrigin(mesh, 'far', body)]);
+    expect([from, failed.map((each) => [each.node, each.code])]).toEqual(['far', [['s3', code]]]);
+  });
+
+  it.each(['http://169.254.169.254/x', 'https://[fd00:ec2::254]/x', 'ftp://example.com/x', 'http://u:p@example.com/x'])(
+    'at %s is not asked',
+    async (url) => {
+      const { failed } = await fetch([{ kind: 'upstream', id: 's3', url }, await startOrigin(mesh, 'far', body)]);
+      expect(failed.map((each) => each.code)).toEqual(['URL_FORBIDDEN']);
+    },
+  );
+});
+
 describe('mirror-swap', () => {
   const flipped = Buffer.from(body);
   flipped[500_000]! ^= 1;
@@ -287,19 +397,12 @@ describe('mirror-swap', () => {
   ])('%s: the next source is used, and the first is demoted', async (_, wrong) => {
     const near = await startOrigin(mesh, 'near', body, wrongBytes(wrong), wrongBytes(wrong), wrongBytes(wrong));
     const far = await startOrigin(mesh, 'far', body);
-    const demotions = new Demotions();
-    const { from, failed, wrong: told } = await fetch([near, far], { demotions, rounds: 3 });
+    const states = statesOf();
+    const { from, failed, wrong: told } = await fetch([near, far], { states, rounds: 3 });
     expect(told).toEqual(['near: PACKAGE_HASH_MISMATCH']);
     expect([from, failed.map(({ node, code }) => [node, code])]).toEqual(['far', [['near', 'PACKAGE_HASH_MISMATCH']]]);
     expect([near.requests.length, far.requests[0]?.range]).toEqual([1, undefined]);
-    expect(
-      demotions
-        .order([
-          { node: 'near', path: [] },
-          { node: 'far', path: [] },
-        ])
-        .map(({ node }) => node),
-    ).toEqual(['far', 'near']);
+    expect(states.order([at('near'), at('far')]).map(nameOf)).toEqual(['far', 'near']);
   });
 
   it('keeps nothing when everybody lies', async () => {

@@ -7,7 +7,8 @@ import { silentLogger } from '../../lib/telemetry/log.ts';
 import { askForBlob } from '../../lib/blobs/blob-client.ts';
 import { BlobServer, type BlobServerLimits } from '../../lib/blobs/blob-server.ts';
 import { BlobStore } from '../../lib/blobs/blob-store.ts';
-import type { Source } from '../../lib/blobs/fetch.ts';
+import type { MeshSource } from '../../lib/blobs/source.ts';
+import { SourceStates } from '../../lib/blobs/source-states.ts';
 import type { Floors } from '../../lib/blobs/progress-floor.ts';
 import { connectSource } from '../../node/sources/connect.ts';
 import { Denials } from '../../mesh/denials.ts';
@@ -36,7 +37,7 @@ export interface MirrorBench {
 
 export interface MirrorBenchOptions {
   readonly folder: string;
-  readonly sources: readonly (Source & { readonly url?: string | undefined })[];
+  readonly sources: readonly Omit<MeshSource, 'kind'>[];
   readonly quotaBytes?: number;
   readonly minFreeBytes?: number;
   readonly stallMs?: number;
@@ -59,7 +60,9 @@ export async function startMirrorBench(mesh: TestMesh, options: MirrorBenchOptio
   const blobs = await BlobStore.open(options.folder);
   const cache = new MirrorCache({
     blobs,
-    find: (_sha256, downloadToken) => Promise.resolve({ sources: options.sources, downloadToken }),
+    find: (_sha256, downloadToken) =>
+      Promise.resolve({ sources: options.sources.map((each) => ({ ...each, kind: 'mesh' })), downloadToken }),
+    states: new SourceStates({ blobs, log: silentLogger() }),
     connect: (source, signal) => connectSource(source, accessOf(self), signal),
     onWrongSource: () => undefined,
     limits: { quotaBytes: options.quotaBytes ?? Number.MAX_SAFE_INTEGER, minFreeBytes: options.minFreeBytes ?? 0 },
@@ -94,7 +97,12 @@ export async function startMirrorBench(mesh: TestMesh, options: MirrorBenchOptio
       await cache.stop();
     })());
   onTestFinished(stop);
-  const source = { node: self.identity.current().node, path: [], url: `https://127.0.0.1:${port.port}` };
+  const source = {
+    kind: 'mesh' as const,
+    node: self.identity.current().node,
+    path: [],
+    url: `https://127.0.0.1:${port.port}`,
+  };
   return {
     ...{ cache, blobs, port: port.port, deniedTokens, stop },
     get: async ({ sha256, sizeBytes }, from = 0) => {

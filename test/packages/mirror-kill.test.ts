@@ -25,7 +25,7 @@ async function startMirror(
   origin: Origin,
   under: readonly string[] = [],
 ): Promise<{ child: ChildProcess; url: string }> {
-  const source = JSON.stringify({ node: origin.node, path: [], url: origin.url });
+  const source = JSON.stringify({ kind: 'mesh', node: origin.node, path: [], url: origin.url });
   const args = [program, folder, self.dataDir, source, String(body.length)];
   const [command = '', ...options] = [...under, process.execPath, ...args];
   const child = spawn(command, options, { stdio: ['ignore', 'pipe', 'inherit'] });
@@ -40,7 +40,7 @@ async function get(url: string, client: TestNode, onChunk: () => void = () => un
   const { identity, revocations } = client;
   const signal = new AbortController().signal;
   const stream = await connectSource(
-    { node: 'mirror-1', path: [], url },
+    { kind: 'mesh', node: 'mirror-1', path: [], url },
     { mesh: noMesh(), identity, revocations, loopback: true },
     signal,
   );

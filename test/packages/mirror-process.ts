@@ -6,7 +6,8 @@ import type { PeerIdentity } from '../../certs/peer.ts';
 import { silentLogger } from '../../lib/telemetry/log.ts';
 import { BlobServer } from '../../lib/blobs/blob-server.ts';
 import { BlobStore } from '../../lib/blobs/blob-store.ts';
-import type { Source } from '../../lib/blobs/fetch.ts';
+import type { Source } from '../../lib/blobs/source.ts';
+import { SourceStates } from '../../lib/blobs/source-states.ts';
 import { connectSource } from '../../node/sources/connect.ts';
 import { MirrorCache } from '../../mirror/cache.ts';
 import { listenOpenPort } from '../../mirror/open-port.ts';
@@ -19,8 +20,10 @@ const { authorityPem, meshId } = identity.current();
 const revocations = await RevocationList.open(dataDir, authorityPem, meshId);
 const log = silentLogger();
 const mesh = noMesh();
+const blobs = await BlobStore.open(folder);
 const cache = new MirrorCache({
-  blobs: await BlobStore.open(folder),
+  blobs,
+  states: new SourceStates({ blobs, log }),
   find: (_sha256, downloadToken) => Promise.resolve({ sources: [JSON.parse(source) as Source], downloadToken }),
   connect: (to, signal) => connectSource(to, { mesh, identity, revocations, loopback: true }, signal),
   onWrongSource: () => undefined,

@@ -149,7 +149,7 @@ describe('pulling through', () => {
     const far = await startOrigin(mesh, 'far', wanted.body);
     const sources = [near, far].map((origin) => ({ ...origin, path: [] }));
     const floor = { bytes: 50_000, withinMs: 300 };
-    const floors = { 'open port': floor, mesh: floor, 'passed on': floor, lowest: floor };
+    const floors = { 'open port': floor, mesh: floor, upstream: floor, 'passed on': floor, lowest: floor };
     const mirror = await startMirrorBench(mesh, { folder: await tempDir(), sources, floors });
     await Promise.all([whole(mirror, wanted), whole(mirror, wanted)]);
     expect([near, far].map(({ requests }) => requests.length)).toEqual([1, 1]);

@@ -161,7 +161,7 @@ export function payload({ sources, downloadToken }: Awaited<ReturnType<typeof so
   return {
     package: { id: 'web', version: '1.0.0', sha256, sizeBytes: bytes.length, format: 'tar.gz' },
     installation: { project: 'shop', environment: 'prod', step: 'web' }, downloadToken, substitute: [], variables: {}, sensitiveNames: [], ...NO_FILE_RULES,
-    sources: sources.map(({ node = '', path = [], url = '' }) => ({ node, path, url })),
+    sources: sources.map(({ node = '', path = [], url = '' }) => ({ node, path, url, upstream: null })),
   }; // prettier-ignore
 }
 

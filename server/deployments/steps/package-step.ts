@@ -12,7 +12,7 @@ import {
 } from '../../../contract/projects.ts';
 import { Closed } from '../../../contract/schema.ts';
 import type { PackagePayload } from '../../../proto/gen/isthmus/tentacle/v1/PackagePayload.ts';
-import { scriptEnv } from '../../projects/index.ts';
+import { feedOf, scriptEnv } from '../../projects/index.ts';
 import type { PinnedPackage } from '../../store/projects/process.ts';
 import { runPackageTicket, type PackageAction, type PackageWork } from '../../tasks/execution/package-ticket.ts';
 import { machinesOf, type ActionContext, type StepHandler, type TicketRunner } from './handler.ts';
@@ -86,8 +86,9 @@ function packageRunner(action: PackageAction, step: PackageStep, context: Action
       if (!hasFailed) await tx.installed.succeeded(at, Date.now());
     },
   };
+  const feed = action === 'acquire' ? feedOf(step, context.variables.values) : undefined;
   return (run, ticket) =>
-    runPackageTicket(run, ticket, { action, payload, findSources, onSucceeded: onSucceeded[action] });
+    runPackageTicket(run, ticket, { action, payload, findSources, feed, onSucceeded: onSucceeded[action] });
 }
 
 /** What only staging needs: accounts and permissions of the files, and the variables to substitute. */

@@ -6,6 +6,7 @@ import type { Migration } from 'kysely/migration';
 export const migration0002: Migration = {
   async up(db: Kysely<never>): Promise<void> {
     await pinnedPackages(db);
+    await packageSources(db);
   },
 };
 
@@ -26,4 +27,21 @@ async function pinnedPackages(db: Kysely<never>): Promise<void> {
     from releases r, json_each(r.packages_json) pin
     join packages p on p.id = json_extract(pin.value, '$.id') and p.version = json_extract(pin.value, '$.version')
   `.execute(db);
+}
+
+/** Where packages come from. */
+async function packageSources(db: Kysely<never>): Promise<void> {
+  await db.schema
+    .createTable('package_sources')
+    .addColumn('id', 'text', (column) => column.notNull())
+    .addColumn('kind', 'text', (column) => column.notNull())
+    .addColumn('url', 'text')
+    .addColumn('node', 'text')
+    .addColumn('machines_json', 'text', (column) => column.notNull())
+    .addColumn('sites_json', 'text', (column) => column.notNull())
+    .addColumn('networks_json', 'text', (column) => column.notNull())
+    .addColumn('version', 'bigint', (column) => column.notNull())
+    .addColumn('created_at', 'bigint', (column) => column.notNull())
+    .addPrimaryKeyConstraint('package_sources_key', ['id'])
+    .execute();
 }

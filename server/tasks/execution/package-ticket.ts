@@ -18,16 +18,26 @@ import { hasEnded } from '../outcome.ts';
 
 export type PackageAction = 'acquire' | 'stage' | 'activate' | 'settle';
 
+/** The package that is meant, and the source that its step names. */
+export interface SourcesAbout {
+  readonly id?: string | undefined;
+  readonly version?: string | undefined;
+  readonly feed?: string | undefined;
+}
+
 /** The sources from which a tentacle may fetch a digest, nearest first, and the download token that allows it. */
 export type FindSources = (
   executor: string,
   sha256: string,
+  about?: SourcesAbout,
 ) => Promise<{ readonly sources: readonly PackageSource[]; readonly downloadToken: string }>;
 
 export interface PackageWork {
   readonly action: PackageAction;
   readonly payload: PackagePayload;
   readonly findSources: FindSources;
+  /** The source that the step names. */
+  readonly feed?: string | undefined;
   /** Runs in the transaction that ends the ticket, when it has succeeded. */
   readonly onSucceeded?: ((tx: StoreTransaction) => Promise<void>) | undefined;
 }
@@ -97,11 +107,12 @@ async function acquire(
   run: MachineRun,
   client: GrpcClient<TentacleClient>,
   ticket: Ticket,
-  { payload, findSources }: PackageWork,
+  { payload, findSources, feed }: PackageWork,
 ): Promise<AcquireDetail> {
   const { context, executor } = run;
   const startedMs = performance.now();
-  const { sources, downloadToken } = await findSources(executor, payload.package?.sha256 ?? '');
+  const { id, version, sha256 = '' } = payload.package ?? {};
+  const { sources, downloadToken } = await findSources(executor, sha256, { id, version, feed });
   const envelope = envelopeOf(run, ticket, {
     kind: 'acquire',
     payload: { ...payload, sources: [...sources], downloadToken },

@@ -5,6 +5,7 @@ import type { Denial as _isthmus_topology_v1_Denial, Denial__Output as _isthmus_
 import type { NodeParent as _isthmus_topology_v1_NodeParent, NodeParent__Output as _isthmus_topology_v1_NodeParent__Output } from '../../../isthmus/topology/v1/NodeParent.ts';
 import type { HealthReport as _isthmus_health_v1_HealthReport, HealthReport__Output as _isthmus_health_v1_HealthReport__Output } from '../../../isthmus/health/v1/HealthReport.ts';
 import type { AbandonedSource as _isthmus_topology_v1_AbandonedSource, AbandonedSource__Output as _isthmus_topology_v1_AbandonedSource__Output } from '../../../isthmus/topology/v1/AbandonedSource.ts';
+import type { SourceState as _isthmus_topology_v1_SourceState, SourceState__Output as _isthmus_topology_v1_SourceState__Output } from '../../../isthmus/topology/v1/SourceState.ts';
 import type { Long } from '@grpc/proto-loader';
 
 export interface NodeReport {
@@ -53,6 +54,14 @@ export interface NodeReport {
    * reports.
    */
   'abandonedSources'?: (_isthmus_topology_v1_AbandonedSource)[];
+  /**
+   * Of a node that fetches packages: the sources that it has measured, and those that go last.
+   */
+  'sourceStates'?: (_isthmus_topology_v1_SourceState)[];
+  /**
+   * The addresses of its host, without those that only the host itself has.
+   */
+  'addresses'?: (string)[];
 }
 
 export interface NodeReport__Output {
@@ -101,4 +110,12 @@ export interface NodeReport__Output {
    * reports.
    */
   'abandonedSources': (_isthmus_topology_v1_AbandonedSource__Output)[];
+  /**
+   * Of a node that fetches packages: the sources that it has measured, and those that go last.
+   */
+  'sourceStates': (_isthmus_topology_v1_SourceState__Output)[];
+  /**
+   * The addresses of its host, without those that only the host itself has.
+   */
+  'addresses': (string)[];
 }

@@ -1,5 +1,6 @@
 // Original file: proto/isthmus/topology/v1/topology.proto
 
+import type { UpstreamSource as _isthmus_topology_v1_UpstreamSource, UpstreamSource__Output as _isthmus_topology_v1_UpstreamSource__Output } from '../../../isthmus/topology/v1/UpstreamSource.ts';
 
 export interface PackageSource {
   'node'?: (string);
@@ -11,6 +12,10 @@ export interface PackageSource {
    * Set when the source has an open port, which needs no tunnel.
    */
   'url'?: (string);
+  /**
+   * Set for a source outside the mesh, which the requester reaches itself; node, path and url are then empty.
+   */
+  'upstream'?: (_isthmus_topology_v1_UpstreamSource | null);
 }
 
 export interface PackageSource__Output {
@@ -23,4 +28,8 @@ export interface PackageSource__Output {
    * Set when the source has an open port, which needs no tunnel.
    */
   'url': (string);
+  /**
+   * Set for a source outside the mesh, which the requester reaches itself; node, path and url are then empty.
+   */
+  'upstream': (_isthmus_topology_v1_UpstreamSource__Output | null);
 }

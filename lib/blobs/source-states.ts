@@ -1,0 +1,181 @@
+// What a node has seen of its sources of packages: how fast they are, and which of them go last. A source that fails, is
+// too slow or sends wrong bytes goes last until two probes in a row were good. A probe reads a little of the package
+// that failed, at a random place, and compares it with the bytes that this node has by then.
+import { randomInt } from 'node:crypto';
+import { every } from '../async/background.ts';
+import { IsthmusError, type ErrorCode } from '../../contract/errors.ts';
+import type { Logger } from '../telemetry/log.ts';
+import type { BlobAnswer } from './blob-client.ts';
+import type { BlobStore } from './blob-store.ts';
+import type { BlobInfo } from './blob-writer.ts';
+import { keyOf, nameOf, type Source } from './source.ts';
+
+/** Opens a body of the package that a source was asked for. */
+export type OpenSource = (source: Source, fromByte: number, signal: AbortSignal) => Promise<BlobAnswer>;
+
+/** What has failed, and how the source is probed. */
+export interface Failure {
+  readonly source: Source;
+  readonly code: ErrorCode;
+  readonly blob: BlobInfo;
+  readonly open: OpenSource;
+}
+
+/** What there is to tell of one source: its name, or one path to it (`keyOf`). */
+export interface SourceState {
+  readonly source: string;
+  /** 0 when it was not measured. */
+  readonly bytesPerS: number;
+  /** Milliseconds since 1970; 0 when it is not demoted. */
+  readonly demotedAtMs: number;
+  /** Why it is demoted. */
+  readonly code: ErrorCode | '';
+}
+
+interface Demoted extends Failure {
+  readonly atMs: number;
+  goodProbes: number;
+}
+
+export interface SourceStatesOptions {
+  readonly log: Logger;
+  /** The packages of this node. */
+  readonly blobs?: Pick<BlobStore, 'open'> | undefined;
+  readonly probeEveryMs?: number | undefined;
+}
+
+const PROBE_EVERY_MS = 30_000;
+const GOOD_PROBES = 2;
+const PROBE_BYTES = 64 * 1024;
+/** From the connection to the last of those bytes. */
+const PROBE_TIMEOUT_MS = 10_000;
+/** The time of a few packets says nothing of a line. */
+const LEAST_MEASURED_BYTES = 256 * 1024;
+/** The latest sources that are kept and told. */
+const MOST_SOURCES = 64;
+
+/** Answers about a package, by a source that works. */
+const ABOUT_THE_PACKAGE: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['FORBIDDEN', 'NOT_FOUND', 'PACKAGE_UNAVAILABLE']);
+
+export class SourceStates {
+  readonly #options: SourceStatesOptions;
+  readonly #demoted = new Map<string, Demoted>();
+  readonly #rates = new Map<string, number>();
+  readonly #stopping = new AbortController();
+  #stopProbes: (() => void) | undefined;
+  #isProbing = false;
+
+  constructor(options: SourceStatesOptions) {
+    this.#options = options;
+  }
+
+  /** The sources in their order, demoted ones last. */
+  order(sources: readonly Source[]): Source[] {
+    const demoted = (source: Source) => this.#demoted.has(nameOf(source)) || this.#demoted.has(keyOf(source));
+    return [...sources.filter((source) => !demoted(source)), ...sources.filter(demoted)];
+  }
+
+  /**
+   * Puts a source behind the others. Wrong bytes are wrong on every path; any other failure may be that of one path.
+   * That it does not have the package says nothing of the source.
+   */
+  failed(failure: Failure): void {
+    const { source, code } = failure;
+    if (ABOUT_THE_PACKAGE.has(code) || this.#stopping.signal.aborted) return;
+    const key = code === 'PACKAGE_HASH_MISMATCH' ? nameOf(source) : keyOf(source);
+    const atMs = this.#demoted.get(key)?.atMs ?? Date.now();
+    keepLatest(this.#demoted, key, { ...failure, atMs, goodProbes: 0 });
+    const { log, probeEveryMs = PROBE_EVERY_MS } = this.#options;
+    this.#stopProbes ??= every(probeEveryMs, 'source.probe', log, () => this.#probeAll());
+  }
+
+  /** Measures a source by what came in this time. */
+  delivered(source: Source, { bytes, ms }: { readonly bytes: number; readonly ms: number }): void {
+    if (bytes < LEAST_MEASURED_BYTES || ms <= 0) return;
+    const rate = (1000 * bytes) / ms;
+    const key = keyOf(source);
+    const before = this.#rates.get(key) ?? rate;
+    keepLatest(this.#rates, key, (before + rate) / 2);
+  }
+
+  /** Every source that was measured or is demoted. */
+  all(): SourceState[] {
+    const sources = [...new Set([...this.#demoted.keys(), ...this.#rates.keys()])];
+    return sources.map((source) => {
+      const demoted = this.#demoted.get(source);
+      const bytesPerS = Math.round(this.#rates.get(source) ?? 0);
+      return { source, bytesPerS, demotedAtMs: demoted?.atMs ?? 0, code: demoted?.code ?? '' };
+    });
+  }
+
+  /** Ends the probes. */
+  stop(): void {
+    this.#stopping.abort(new IsthmusError('CANCELLED', 'this node is stopping'));
+    this.#stopProbes?.();
+  }
+
+  async #probeAll(): Promise<void> {
+    if (this.#isProbing) return;
+    this.#isProbing = true;
+    await Promise.all([...this.#demoted].map(([key, demoted]) => this.#probe(key, demoted)));
+    this.#isProbing = false;
+    if (this.#demoted.size > 0) return;
+    this.#stopProbes?.();
+    this.#stopProbes = undefined;
+  }
+
+  async #probe(key: string, demoted: Demoted): Promise<void> {
+    demoted.goodProbes = (await this.#isGood(demoted)) ? demoted.goodProbes + 1 : 0;
+    // It may have failed anew meanwhile.
+    if (demoted.goodProbes < GOOD_PROBES || this.#demoted.get(key) !== demoted) return;
+    this.#demoted.delete(key);
+    this.#options.log.info({ source: key }, 'a source of packages works again');
+  }
+
+  async #isGood({ source, blob, open }: Failure): Promise<boolean> {
+    const signal = AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(PROBE_TIMEOUT_MS)]);
+    const fromByte = blob.sizeBytes > PROBE_BYTES ? randomInt(blob.sizeBytes - PROBE_BYTES) : 0;
+    try {
+      const answer = await open(source, fromByte, signal);
+      if (answer.sizeBytes !== blob.sizeBytes) return false;
+      const came = await firstOf(answer, Math.min(PROBE_BYTES, blob.sizeBytes - fromByte));
+      return await this.#isRight(blob, fromByte, came);
+    } catch (thrown) {
+      return ABOUT_THE_PACKAGE.has(IsthmusError.from(thrown).code);
+    }
+  }
+
+  /** Whether bytes are those that this node has at their place; nothing is wrong with them when it has none. */
+  async #isRight({ sha256 }: BlobInfo, fromByte: number, came: Buffer): Promise<boolean> {
+    const own = await this.#options.blobs?.open(sha256);
+    if (own === undefined) return true;
+    try {
+      const { buffer } = await own.file.read(Buffer.alloc(came.length), 0, came.length, fromByte);
+      return buffer.equals(came);
+    } finally {
+      await own.file.close();
+    }
+  }
+}
+
+async function firstOf(answer: BlobAnswer, length: number): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  try {
+    for await (const chunk of answer.body) {
+      chunks.push(chunk);
+      bytes += chunk.length;
+      if (bytes >= length) break;
+    }
+  } finally {
+    answer.close();
+  }
+  return Buffer.concat(chunks).subarray(0, length);
+}
+
+function keepLatest<Value>(map: Map<string, Value>, key: string, value: Value): void {
+  map.delete(key);
+  map.set(key, value);
+  const [oldest] = map.keys();
+  if (map.size > MOST_SOURCES && oldest !== undefined) map.delete(oldest);
+}
