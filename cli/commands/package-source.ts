@@ -3,7 +3,7 @@
 import type { Command } from 'commander';
 import type { NewPackageSource, PackageSource, SourceExplanation } from '../../contract/package-sources.ts';
 import { IsthmusError } from '../../contract/errors.ts';
-import { bytes } from '../../lib/text/bytes.ts';
+import { bytes } from '../../lib/text/byte-size.ts';
 import { examples, type Cli } from '../cli.ts';
 import { path } from '../client/client.ts';
 import { renderTable } from '../render/table.ts';
