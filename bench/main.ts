@@ -9,6 +9,7 @@ const benches: Readonly<Record<string, () => Promise<{ bench: Bench }>>> = {
   delta: () => import('./delta.ts'),
   dispatch: () => import('./dispatch.ts'),
   distribution: () => import('./distribution.ts'),
+  serve: () => import('./serve.ts'),
   start: () => import('./start.ts'),
   tunnel: () => import('./tunnel.ts'),
 };

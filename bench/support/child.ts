@@ -47,6 +47,10 @@ export class BenchChild {
     });
   }
 
+  get pid(): number {
+    return this.#childProcess.pid ?? 0;
+  }
+
   async stop(): Promise<void> {
     if (this.#childProcess.exitCode !== null || this.#childProcess.signalCode !== null) return;
     const exited = once(this.#childProcess, 'exit');
