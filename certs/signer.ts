@@ -159,13 +159,8 @@ export function verifyDownloadToken(
   requested: { readonly sha256: string; readonly site?: string; readonly node?: string; readonly nowMs?: number },
 ): DownloadToken {
   const nowMs = requested.nowMs ?? Date.now();
-  const parts =
-    downloadToken.startsWith('isd_') && downloadToken.length < 4096 ? downloadToken.slice(4).split('.') : [];
-  const [statementBytes, introduction, body, signature] = parts.map((part) => Buffer.from(part, 'base64url'));
   try {
-    const statement = verifySigner(bytes(statementBytes), bytes(introduction), trust, undefined, nowMs);
-    verifyBody('downloadToken', statement, bytes(body), bytes(signature));
-    const read = readDownloadToken(bytes(body));
+    const read = signedToken(downloadToken, trust, nowMs);
     const fits =
       (requested.site === undefined || requested.site === read.site) &&
       (requested.node === undefined || requested.node === read.node);
@@ -174,6 +169,33 @@ export function verifyDownloadToken(
     if (!(thrown instanceof IsthmusError)) throw thrown;
   }
   throw new IsthmusError('FORBIDDEN', 'there is no download token for this');
+}
+
+interface SignedToken {
+  readonly signer: SignerStatement__Output;
+  readonly read: DownloadToken;
+  /** Of the mesh whose signatures it has. */
+  readonly authorityPem: string;
+}
+
+/** Tokens whose signatures are right: a client that asks again sends the same one, and verifying costs most of it. */
+const signedTokens = new LRUCache<string, SignedToken>({ max: 1000 });
+
+/** What a token says; BAD_TASK_SIGNATURE unless its signatures are right, and its signer is valid now. */
+function signedToken(downloadToken: string, trust: Trust, nowMs: number): DownloadToken {
+  const known = signedTokens.get(downloadToken);
+  if (known?.authorityPem === trust.authorityPem) {
+    checkSigner(known.signer, trust, undefined, nowMs);
+    return known.read;
+  }
+  const parts =
+    downloadToken.startsWith('isd_') && downloadToken.length < 4096 ? downloadToken.slice(4).split('.') : [];
+  const [statementBytes, introduction, body, signature] = parts.map((part) => Buffer.from(part, 'base64url'));
+  const signer = verifySigner(bytes(statementBytes), bytes(introduction), trust, undefined, nowMs);
+  verifyBody('downloadToken', signer, bytes(body), bytes(signature));
+  const read = readDownloadToken(bytes(body));
+  signedTokens.set(downloadToken, { signer, read, authorityPem: trust.authorityPem });
+  return read;
 }
 
 type Purpose = 'envelope' | 'downloadToken';
@@ -192,7 +214,16 @@ function verifySigner(
   if (!verifyStatement(trust.authorityPem, 'signer', statement, signature))
     bad('its signer is unknown to the authority');
   const signer = statementCodec.decode(statement);
-  const { meshId, node, notBeforeMs, notAfterMs } = signer;
+  checkSigner(signer, trust, revocations, nowMs);
+  return signer;
+}
+
+function checkSigner(
+  { meshId, node, notBeforeMs, notAfterMs }: SignerStatement__Output,
+  trust: Trust,
+  revocations: RevocationCheck | undefined,
+  nowMs: number,
+): void {
   if (meshId !== trust.meshId) bad(`its signer belongs to mesh ${meshId}`);
   if (nowMs < notBeforeMs - SKEW_MS || nowMs > notAfterMs + SKEW_MS) {
     const period = `${new Date(notBeforeMs).toISOString()} to ${new Date(notAfterMs).toISOString()}`;
@@ -201,7 +232,6 @@ function verifySigner(
   if (revocations?.isRevoked({ meshId, node, role: 'server', serialNumber: '', notBeforeMs, notAfterMs })) {
     bad(`its signer ${node} has been revoked`);
   }
-  return signer;
 }
 
 function verifyBody(purpose: Purpose, signer: SignerStatement__Output, body: Buffer, signature: Buffer): void {

@@ -24,7 +24,8 @@ export interface BlobBody {
   close(): Promise<void>;
 }
 
-const BUFFER_BYTES = 512 * 1024;
+/** Half of it costs a tenth more processor time for each byte, an eighth of it twice as much. */
+const BUFFER_BYTES = 1024 * 1024;
 const KEPT_BUFFERS = 16;
 const POOL: Buffer[] = [];
 /** Signs of life for a minute and more. */

@@ -115,7 +115,7 @@ export class BlobServer<Peer> {
     accepted.watchdog.rest();
     const gone = new AbortController();
     response.once('close', () => {
-      gone.abort();
+      if (!response.writableFinished) gone.abort();
       if (!request.socket.destroyed) accepted.watchdog.feed();
     });
     response.on('error', () => undefined);

@@ -133,6 +133,19 @@ describe('a download token', () => {
     expect(new Set(denials)).toEqual(new Set(['FORBIDDEN there is no download token for this']));
   });
 
+  test('that was accepted once is denied by another mesh, and once its signer is out of date', async () => {
+    const { sha256 } = downloadToken;
+    const text = signer.signDownloadToken({ ...downloadToken, expiresAtMs: nowMs + 90 * dayMs });
+    const other = await createTestMesh('mesh-b', (remove) => removals.push(remove));
+    const answers = [mesh, other, mesh].map((trust, days) =>
+      messageOf(() => verifyDownloadToken(text, trust, { sha256, nowMs: nowMs + 4 * days * dayMs })),
+    );
+    expect(answers).toEqual([
+      'accepted',
+      ...answers.slice(1).map(() => 'FORBIDDEN there is no download token for this'),
+    ]);
+  });
+
   test('is no envelope, nor the other way round', () => {
     const envelope = signer.signEnvelope(content) as Record<keyof Envelope, Buffer>;
     const parts = [envelope.signer, envelope.signerSignature, envelope.body, envelope.signature];

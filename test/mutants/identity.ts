@@ -2,6 +2,18 @@
 import type { Mutants } from './mutant.ts';
 
 export const identityMutants: Mutants = {
+  'token-of-any-time': {
+    file: 'certs/signer.ts',
+    find: 'checkSigner(known.signer, trust, undefined, nowMs);',
+    replace: '',
+    red: {
+      file: 'test/identity/signer.test.ts',
+      test: [
+        'a download token',
+        'that was accepted once is denied by another mesh, and once its signer is out of date',
+      ],
+    },
+  },
   'clone-admitted': {
     file: 'server/enrolment/starts.ts',
     find: 'return startNonce === null || nonces.includes(startNonce);',
