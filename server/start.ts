@@ -165,9 +165,7 @@ async function assemble(config: ServerConfig, log: Logger, teardown: Teardown): 
   mesh.listen('feed', (stream) => {
     feed.serve(stream);
   });
-  teardown.add(() => {
-    feed.stop();
-  });
+  teardown.add(() => feed.stop());
 
   const events = new EventSubscriptions({ store, log });
   events.subscribe('installed-releases', installedReleasesSubscription);

@@ -11,6 +11,7 @@ export const BACKGROUND_TASKS = [
   'certificate.renewal',
   'completion.report',
   'completion.sweep',
+  'feed.examine',
   'feed.request',
   'health.check',
   'health.round',

@@ -28,6 +28,13 @@ export interface BlobQuestion {
   readonly stallMs: number;
 }
 
+export interface DeltaQuestion extends Omit<BlobQuestion, 'fromByte'> {
+  /** Whether what is inside both gzips is meant. */
+  readonly inflated: boolean;
+  /** Digests of blobs that are here, the best first. */
+  readonly have: readonly string[];
+}
+
 export interface BlobAnswer {
   readonly sizeBytes: number;
   readonly sourceClass: SourceClass;
@@ -37,24 +44,65 @@ export interface BlobAnswer {
   close(): void;
 }
 
+export interface DeltaAnswer extends BlobAnswer {
+  /** The blob that the patch leads from. */
+  readonly base: string;
+}
+
 const LARGEST_HEADER_BYTES = 8 * 1024;
 /** A source that only says that it is there: its own sources are no better, or it checks the digest of a large file. */
 const FIRST_BYTE_MS = 60_000;
 
 /** Sends the request and resolves with the head of the answer. Uses up the stream. */
-export async function askForBlob(connection: SourceConnection, question: BlobQuestion): Promise<BlobAnswer> {
+export function askForBlob(connection: SourceConnection, question: BlobQuestion): Promise<BlobAnswer> {
+  const { sha256, fromByte } = question;
+  const request = {
+    path: connection.linkClass === 'upstream' ? connection.path : `/v1/blobs/${sha256}`,
+    headers: fromByte === 0 ? {} : { range: `bytes=${fromByte}-` },
+  };
+  return ask(connection, question, request, (response, rest) => ({ sizeBytes: sizeOf(response, question), ...rest }));
+}
+
+/** Asks for a patch, as `askForBlob` does for a blob. NOT_FOUND where there is none. */
+export function askForDelta(connection: SourceConnection, question: DeltaQuestion): Promise<DeltaAnswer> {
+  const { sha256, inflated, have } = question;
+  const request = {
+    path: `/v1/deltas/${inflated ? 'tar' : 'file'}/${sha256}`,
+    headers: { 'x-isthmus-have': have.join() },
+  };
+  return ask(connection, question, request, (response, rest) => {
+    const sizeBytes = sizeOf(response, { fromByte: 0 });
+    const base = String(response.headers['x-isthmus-delta-from']);
+    if (!have.includes(base)) throw new IsthmusError('SOURCE_FAILED', 'the patch is for a version that is not here');
+    return { sizeBytes, base, ...rest };
+  });
+}
+
+type Asked = Omit<BlobQuestion, 'fromByte'> & { readonly fromByte?: number };
+
+interface Request {
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+async function ask<Answer>(
+  connection: SourceConnection,
+  question: Asked,
+  { path, headers }: Request,
+  answerOf: (response: IncomingMessage, rest: Omit<BlobAnswer, 'sizeBytes'>) => Answer,
+): Promise<Answer> {
   const { stream, linkClass } = connection;
   stream.on('error', () => undefined);
   const request = httpRequest({
     createConnection: () => stream,
     method: 'GET',
-    path: connection.linkClass === 'upstream' ? connection.path : `/v1/blobs/${question.sha256}`,
+    path,
     headers: {
       // What a node may fetch from the mesh is nobody's business outside.
       ...(connection.linkClass === 'upstream'
         ? { host: connection.host, 'accept-encoding': 'identity' }
         : { host: 'isthmus', authorization: `Bearer ${question.downloadToken}` }),
-      ...(question.fromByte === 0 ? {} : { range: `bytes=${question.fromByte}-` }),
+      ...headers,
     },
     maxHeaderSize: LARGEST_HEADER_BYTES,
     signal: question.signal,
@@ -66,7 +114,7 @@ export async function askForBlob(connection: SourceConnection, question: BlobQue
       stream.destroy();
     };
     const sourceClass = linkClass !== 'upstream' && isPassedOn(response) ? 'passed on' : linkClass;
-    return { sizeBytes: sizeOf(response, question), sourceClass, body: bodyOf(response, question, close), close };
+    return answerOf(response, { sourceClass, body: bodyOf(response, question, close), close });
   } catch (thrown) {
     stream.destroy();
     throw sourceFailed(thrown, question.signal);
@@ -96,7 +144,7 @@ function isPassedOn({ headers }: IncomingMessage): boolean {
 }
 
 /** The size of the whole blob; SOURCE_FAILED unless the answer begins at the requested byte. */
-function sizeOf(response: IncomingMessage, { fromByte }: BlobQuestion): number {
+function sizeOf(response: IncomingMessage, { fromByte }: Pick<BlobQuestion, 'fromByte'>): number {
   const { statusCode = 0, headers } = response;
   if (statusCode !== 200 && statusCode !== 206) throw denial(statusCode, headers['isthmus-code']);
   if (headers['content-encoding'] !== undefined) throw new IsthmusError('SOURCE_FAILED', 'the answer is encoded');
@@ -130,9 +178,9 @@ function denial(status: number, code: string | string[] | undefined): IsthmusErr
   return new IsthmusError(named ?? 'SOURCE_FAILED', `the source answered with status ${status}`);
 }
 
-async function* bodyOf(response: IncomingMessage, question: BlobQuestion, close: () => void): AsyncGenerator<Buffer> {
+async function* bodyOf(response: IncomingMessage, question: Asked, close: () => void): AsyncGenerator<Buffer> {
   // A whole body is a valid answer to a range request: the bytes that the caller has are skipped.
-  let skip = response.statusCode === 200 ? question.fromByte : 0;
+  let skip = response.statusCode === 200 ? (question.fromByte ?? 0) : 0;
   const { stallMs } = question;
   const watchdog = new Watchdog(stallMs, () => {
     response.destroy(new IsthmusError('SOURCE_FAILED', `no byte for ${stallMs} ms`));

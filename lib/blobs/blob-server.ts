@@ -1,6 +1,8 @@
 // Serves blobs over HTTP/1.1 on injected streams: `GET|HEAD /v1/blobs/<sha256>`, with Range and with
 // `Authorization: Bearer <download token>`. The digest in the path is the only key; everything else in a request is ignored
 // or rejected. The built-in feed and mirrors share this server and differ in their origin.
+// `GET /v1/deltas/tar|file/<sha256>` answers a patch to that blob, or to the tar inside it, from one of the blobs that
+// the header `x-isthmus-have` names; 404 where there is none, and at nodes of version 0.1.0.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { background } from '../../lib/async/background.ts';
@@ -8,6 +10,7 @@ import { Watchdog } from '../async/deadline.ts';
 import { ERROR_CATALOGUE, IsthmusError } from '../../contract/errors.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { pump, whileWaiting, type BlobBody } from './blob-pump.ts';
+import { isSha256 } from './digest.ts';
 import { chooseRange, type ByteRange } from './ranges.ts';
 
 export interface BlobRequest<Peer> {
@@ -16,6 +19,20 @@ export interface BlobRequest<Peer> {
   readonly peer: Peer;
   /** Aborts when the requester disconnects. */
   readonly signal: AbortSignal;
+}
+
+/** A question for what leads from a blob that the requester has to the one that it wants. */
+export interface DeltaRequest<Peer> extends BlobRequest<Peer> {
+  /** Whether what is inside both gzips is meant. */
+  readonly inflated: boolean;
+  /** Digests of blobs, the best first. */
+  readonly have: readonly string[];
+}
+
+/** A patch. */
+export interface DeltaBody extends BlobBody {
+  /** The blob that it leads from. */
+  readonly base: string;
 }
 
 /** What a download token says about its blob. */
@@ -30,6 +47,8 @@ export interface BlobOrigin<Peer> {
   open(request: BlobRequest<Peer>, grant: BlobGrant): Promise<BlobBody>;
   /** The size of a blob that is stored whole; HEAD fetches nothing. */
   sizeOf(sha256: string): number | undefined;
+  /** A delta; undefined where there is none. An origin without this has none at all. */
+  delta?(request: DeltaRequest<Peer>, grant: BlobGrant): Promise<DeltaBody | undefined>;
 }
 
 export interface BlobServerLimits {
@@ -61,6 +80,9 @@ interface AcceptedStream<Peer> {
 const QUIET_CODES: readonly string[] = ['FORBIDDEN', 'NOT_FOUND', 'CANCELLED'];
 
 const BLOB_PATH = /^\/v1\/blobs\/([0-9a-f]{64})$/;
+/** That a request may name. */
+export const MOST_BASES = 8;
+const DELTA_PATH = /^\/v1\/deltas\/(tar|file)\/([0-9a-f]{64})$/;
 const LARGEST_HEADER_BYTES = 8 * 1024;
 /** Headers with an effect, which may occur only once. */
 const SINGLE_HEADERS = ['authorization', 'range', 'if-range', 'host', 'content-length', 'transfer-encoding'];
@@ -131,7 +153,8 @@ export class BlobServer<Peer> {
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse, peer: Peer, signal: AbortSignal): Promise<void> {
-    const sha256 = BLOB_PATH.exec(request.url ?? '')?.[1];
+    const delta = DELTA_PATH.exec(request.url ?? '');
+    const sha256 = delta?.[2] ?? BLOB_PATH.exec(request.url ?? '')?.[1];
     if (sha256 === undefined) return reject(response, 404, 'NOT_FOUND');
     if (request.method !== 'GET' && request.method !== 'HEAD') return reject(response, 405, 'METHOD_NOT_ALLOWED');
     if (!isPlain(request)) return reject(response, 400, 'MALFORMED_BODY');
@@ -139,6 +162,10 @@ export class BlobServer<Peer> {
     const [, downloadToken = ''] = /^Bearer ([\x21-\x7e]{1,6000})$/.exec(request.headers.authorization ?? '') ?? [];
     const blobRequest: BlobRequest<Peer> = { sha256, downloadToken, peer, signal };
     const grant = await this.#origin.authorise(blobRequest);
+    if (delta !== null) {
+      const have = readHave(request.headers['x-isthmus-have']);
+      return this.#delta(response, { ...blobRequest, inflated: delta[1] === 'tar', have }, grant);
+    }
     if (request.method === 'HEAD') return this.#head(response, sha256);
     const opening = this.#origin.open(blobRequest, grant);
     const { signOfLifeMs } = this.#limits;
@@ -147,6 +174,39 @@ export class BlobServer<Peer> {
       if (!signal.aborted) await send(request, response, { sha256, body, signOfLifeMs });
     } finally {
       await body.close();
+    }
+  }
+
+  async #delta(response: ServerResponse, request: DeltaRequest<Peer>, grant: BlobGrant): Promise<void> {
+    const { sha256, have, signal } = request;
+    const { signOfLifeMs } = this.#limits;
+    if (have.length === 0) return reject(response, 400, 'INVALID_FIELD');
+    const making = this.#deltaOf(request, grant);
+    const body = await whileWaiting(making, response, { signOfLifeMs, sign: () => response.writeProcessing() });
+    if (body === undefined) return reject(response, 404, 'NOT_FOUND');
+    try {
+      if (signal.aborted) return;
+      const writeHead = () =>
+        response.writeHead(200, {
+          ...COMMON_HEADERS,
+          'content-length': body.sizeBytes,
+          'x-isthmus-delta-from': body.base,
+        });
+      await pump(body, response, { from: 0, to: body.sizeBytes, signOfLifeMs, writeHead });
+      response.end();
+    } finally {
+      await body.close();
+    }
+    this.#log.info({ sha256, base: body.base, sizeBytes: body.sizeBytes }, 'served a delta');
+  }
+
+  /** Whatever is wrong with a delta: the requester then asks for the whole. */
+  async #deltaOf(request: DeltaRequest<Peer>, grant: BlobGrant): Promise<DeltaBody | undefined> {
+    try {
+      return await this.#origin.delta?.(request, grant);
+    } catch (err) {
+      this.#log.warn({ err, sha256: request.sha256 }, 'a delta was not made');
+      return undefined;
     }
   }
 
@@ -191,15 +251,25 @@ async function send(
   response.end();
 }
 
+const COMMON_HEADERS = {
+  'content-type': 'application/octet-stream',
+  'cache-control': 'private, no-transform',
+  'x-content-type-options': 'nosniff',
+};
+
 function headersOf(sha256: string): Record<string, string> {
   return {
-    'content-type': 'application/octet-stream',
+    ...COMMON_HEADERS,
     'accept-ranges': 'bytes',
     etag: `"${sha256}"`,
     'repr-digest': `sha-256=:${Buffer.from(sha256, 'hex').toString('base64')}:`,
-    'cache-control': 'private, no-transform',
-    'x-content-type-options': 'nosniff',
   };
+}
+
+/** The digests that a requester has; none when there are too many, or one is none. */
+function readHave(header: string | string[] | undefined): readonly string[] {
+  const digests = String(header ?? '').split(',');
+  return digests.length <= MOST_BASES && digests.every(isSha256) ? digests : [];
 }
 
 /** Whether the request has no body, and no header with an effect twice. */

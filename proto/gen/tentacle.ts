@@ -27,11 +27,14 @@ import type { TentacleClient as _isthmus_tentacle_v1_TentacleClient, TentacleDef
 import type { TicketRequest as _isthmus_tentacle_v1_TicketRequest, TicketRequest__Output as _isthmus_tentacle_v1_TicketRequest__Output } from './isthmus/tentacle/v1/TicketRequest.ts';
 import type { AbandonedSource as _isthmus_topology_v1_AbandonedSource, AbandonedSource__Output as _isthmus_topology_v1_AbandonedSource__Output } from './isthmus/topology/v1/AbandonedSource.ts';
 import type { Assignment as _isthmus_topology_v1_Assignment, Assignment__Output as _isthmus_topology_v1_Assignment__Output } from './isthmus/topology/v1/Assignment.ts';
+import type { DeltaBase as _isthmus_topology_v1_DeltaBase, DeltaBase__Output as _isthmus_topology_v1_DeltaBase__Output } from './isthmus/topology/v1/DeltaBase.ts';
+import type { DeltaHints as _isthmus_topology_v1_DeltaHints, DeltaHints__Output as _isthmus_topology_v1_DeltaHints__Output } from './isthmus/topology/v1/DeltaHints.ts';
 import type { Denial as _isthmus_topology_v1_Denial, Denial__Output as _isthmus_topology_v1_Denial__Output } from './isthmus/topology/v1/Denial.ts';
 import type { DeniedStart as _isthmus_topology_v1_DeniedStart, DeniedStart__Output as _isthmus_topology_v1_DeniedStart__Output } from './isthmus/topology/v1/DeniedStart.ts';
 import type { DialAssignment as _isthmus_topology_v1_DialAssignment, DialAssignment__Output as _isthmus_topology_v1_DialAssignment__Output } from './isthmus/topology/v1/DialAssignment.ts';
 import type { FindSourcesRequest as _isthmus_topology_v1_FindSourcesRequest, FindSourcesRequest__Output as _isthmus_topology_v1_FindSourcesRequest__Output } from './isthmus/topology/v1/FindSourcesRequest.ts';
 import type { FindSourcesResponse as _isthmus_topology_v1_FindSourcesResponse, FindSourcesResponse__Output as _isthmus_topology_v1_FindSourcesResponse__Output } from './isthmus/topology/v1/FindSourcesResponse.ts';
+import type { GzipRecipe as _isthmus_topology_v1_GzipRecipe, GzipRecipe__Output as _isthmus_topology_v1_GzipRecipe__Output } from './isthmus/topology/v1/GzipRecipe.ts';
 import type { LinkReport as _isthmus_topology_v1_LinkReport, LinkReport__Output as _isthmus_topology_v1_LinkReport__Output } from './isthmus/topology/v1/LinkReport.ts';
 import type { NodeParent as _isthmus_topology_v1_NodeParent, NodeParent__Output as _isthmus_topology_v1_NodeParent__Output } from './isthmus/topology/v1/NodeParent.ts';
 import type { NodeReport as _isthmus_topology_v1_NodeReport, NodeReport__Output as _isthmus_topology_v1_NodeReport__Output } from './isthmus/topology/v1/NodeReport.ts';
@@ -85,11 +88,14 @@ export interface ProtoGrpcType {
       v1: {
         AbandonedSource: MessageTypeDefinition<_isthmus_topology_v1_AbandonedSource, _isthmus_topology_v1_AbandonedSource__Output>
         Assignment: MessageTypeDefinition<_isthmus_topology_v1_Assignment, _isthmus_topology_v1_Assignment__Output>
+        DeltaBase: MessageTypeDefinition<_isthmus_topology_v1_DeltaBase, _isthmus_topology_v1_DeltaBase__Output>
+        DeltaHints: MessageTypeDefinition<_isthmus_topology_v1_DeltaHints, _isthmus_topology_v1_DeltaHints__Output>
         Denial: MessageTypeDefinition<_isthmus_topology_v1_Denial, _isthmus_topology_v1_Denial__Output>
         DeniedStart: MessageTypeDefinition<_isthmus_topology_v1_DeniedStart, _isthmus_topology_v1_DeniedStart__Output>
         DialAssignment: MessageTypeDefinition<_isthmus_topology_v1_DialAssignment, _isthmus_topology_v1_DialAssignment__Output>
         FindSourcesRequest: MessageTypeDefinition<_isthmus_topology_v1_FindSourcesRequest, _isthmus_topology_v1_FindSourcesRequest__Output>
         FindSourcesResponse: MessageTypeDefinition<_isthmus_topology_v1_FindSourcesResponse, _isthmus_topology_v1_FindSourcesResponse__Output>
+        GzipRecipe: MessageTypeDefinition<_isthmus_topology_v1_GzipRecipe, _isthmus_topology_v1_GzipRecipe__Output>
         LinkReport: MessageTypeDefinition<_isthmus_topology_v1_LinkReport, _isthmus_topology_v1_LinkReport__Output>
         NodeParent: MessageTypeDefinition<_isthmus_topology_v1_NodeParent, _isthmus_topology_v1_NodeParent__Output>
         NodeReport: MessageTypeDefinition<_isthmus_topology_v1_NodeReport, _isthmus_topology_v1_NodeReport__Output>

@@ -1,5 +1,6 @@
 // The built-in package feed: takes pushed packages, lists and serves them, over the API and over the mesh.
 //   push.ts            receives a package
+//   deltas.ts          what changed since the version before
 //   sources.ts         the nodes that a node may fetch from
 //   explain-sources.ts which sources it uses, in which order, and why
 //   package-sources.ts sources that are configured
@@ -18,12 +19,13 @@ import { CautiousClock } from '../../lib/async/cautious-clock.ts';
 import { Mutex } from '../../lib/async/mutex.ts';
 import type { Logger } from '../../lib/telemetry/log.ts';
 import { DenialLimiter, type DenialLimits } from '../../lib/net/denial-limiter.ts';
-import { BlobServer, type BlobRequest, type BlobServerLimits } from '../../lib/blobs/blob-server.ts';
+import { BlobServer, type BlobRequest, type BlobServerLimits, type DeltaRequest } from '../../lib/blobs/blob-server.ts';
 import { BlobStore } from '../../lib/blobs/blob-store.ts';
 import type { Source } from '../../lib/blobs/source.ts';
 import { storedBody } from '../../lib/blobs/stored-body.ts';
 import { compareVersions, latestVersion, packageIdKey, versionKey } from '../../lib/package-versions.ts';
 import type { MeshStream } from '../../mesh/types.ts';
+import type { DeltaHints } from '../../proto/gen/isthmus/topology/v1/DeltaHints.ts';
 import type { Actor, Page, PageRequest } from '../store/base.ts';
 import type { Package } from '../store/packages/packages.ts';
 import { SERVER } from '../store/nodes/parents.ts';
@@ -32,6 +34,7 @@ import type { DeleteOptions } from '../store/references.ts';
 import type { Store } from '../store/store.ts';
 import type { LiveTopology } from '../topology/live.ts';
 import { deleteVersion, dropOrphans, type FeedBytes } from './delete.ts';
+import { FeedDeltas } from './deltas.ts';
 import { explainSources, type ExplainedSource } from './explain-sources.ts';
 import { pruneVersions, type PruneOptions } from './retention.ts';
 import { PackageSources } from './sources.ts';
@@ -63,6 +66,8 @@ export interface SourcesQuery {
 export interface FoundSources {
   readonly sources: readonly Source[];
   readonly downloadToken: string;
+  /** Undefined where no delta can be made, or not yet. */
+  readonly delta: DeltaHints | undefined;
 }
 
 /** Long enough for a slow line to start every part of a resumed download, short enough to be worthless when leaked. */
@@ -73,12 +78,15 @@ const DENIAL_LIMITS: DenialLimits = { perSource: 1, windowMs: 60_000, sources: 1
 
 /** Opens the feed in `<dataDir>/packages`. */
 export async function createFeed(deps: FeedDeps): Promise<Feed> {
-  return new Feed(deps, await BlobStore.open(join(deps.dataDir, 'packages')));
+  const { store, log } = deps;
+  const blobs = await BlobStore.open(join(deps.dataDir, 'packages'));
+  return new Feed(deps, blobs, await FeedDeltas.open({ store, blobs, log }));
 }
 
 export class Feed {
   readonly #deps: FeedDeps;
   readonly #blobs: BlobStore;
+  readonly #deltas: FeedDeltas;
   readonly #sources: PackageSources;
   readonly #server: BlobServer<PeerIdentity>;
   readonly #denials = new DenialLimiter(DENIAL_LIMITS);
@@ -86,22 +94,26 @@ export class Feed {
   readonly #changing = new Mutex();
   readonly #clock = new CautiousClock();
 
-  constructor(deps: FeedDeps, blobs: BlobStore) {
+  constructor(deps: FeedDeps, blobs: BlobStore, deltas: FeedDeltas) {
     this.#deps = deps;
     this.#blobs = blobs;
+    this.#deltas = deltas;
     this.#sources = new PackageSources(deps.topology);
     const origin = {
       authorise: (request: BlobRequest<PeerIdentity>) => this.#authorise(request),
       open: ({ sha256 }: BlobRequest<PeerIdentity>) => this.#open(sha256).then((blob) => storedBody(blob)),
       sizeOf: (sha256: string) => blobs.get(sha256)?.sizeBytes,
+      delta: (request: DeltaRequest<PeerIdentity>) => deltas.open(request),
     };
     this.#server = new BlobServer(origin, deps.log, deps.limits);
   }
 
   /** Receives a package (push.ts). */
-  push(body: Readable, meta: PackageMeta, actor: Actor): Promise<PushResult> {
+  async push(body: Readable, meta: PackageMeta, actor: Actor): Promise<PushResult> {
     const limits = { ...PUSH_DEFAULTS, ...this.#deps.pushLimits };
-    return pushPackage({ ...this.#bytes(), limits }, body, meta, actor);
+    const pushed = await pushPackage({ ...this.#bytes(), limits }, body, meta, actor);
+    if (pushed.created) this.#deltas.pushed(pushed.sha256);
+    return pushed;
   }
 
   /** Deletes a version, in any spelling (delete.ts). */
@@ -205,12 +217,14 @@ export class Feed {
       expiresAtMs,
     });
     const explained = await this.explain(requester, known, feed);
-    return { sources: explained.filter(({ isUsed }) => isUsed).map(({ source }) => source), downloadToken };
+    const sources = explained.filter(({ isUsed }) => isUsed).map(({ source }) => source);
+    return { sources, downloadToken, delta: await this.#deltas.hints(sha256) };
   }
 
-  /** Ends the downloads under way. */
-  stop(): void {
+  /** Ends the downloads under way, and the work on deltas. */
+  async stop(): Promise<void> {
     this.#server.stop();
+    await this.#deltas.stop();
   }
 
   #bytes(): FeedBytes {

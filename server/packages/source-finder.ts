@@ -6,6 +6,7 @@ import { JOIN_ROLES } from '../../contract/join-tokens.ts';
 import type { AsyncHandlers } from '../../lib/grpc/server.ts';
 import { isSha256 } from '../../lib/blobs/digest.ts';
 import type { SourcesHandlers } from '../../proto/gen/isthmus/topology/v1/Sources.ts';
+import type { DeltaHints } from '../../proto/gen/isthmus/topology/v1/DeltaHints.ts';
 import type { PackageSource } from '../../proto/gen/isthmus/topology/v1/PackageSource.ts';
 import type { Feed, FoundSources, SourcesQuery } from './feed.ts';
 
@@ -32,14 +33,15 @@ export function sourcesOf(
 interface SourcesMessage {
   readonly sources: PackageSource[];
   readonly downloadToken: string;
+  readonly delta?: DeltaHints | null;
 }
 
 async function toMessage(finding: Promise<FoundSources>): Promise<SourcesMessage> {
-  const { sources: found, downloadToken } = await finding;
+  const { sources: found, downloadToken, delta } = await finding;
   const sources = found.map((source): PackageSource =>
     source.kind === 'mesh'
       ? { node: source.node, path: [...source.path], url: source.url ?? '' }
       : { upstream: { id: source.id, url: source.url } },
   );
-  return { sources, downloadToken };
+  return { sources, downloadToken, delta: delta ?? null };
 }

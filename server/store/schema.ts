@@ -169,6 +169,11 @@ interface PackageTable {
   size_bytes: number;
   format: PackageFormat;
   published_at: number;
+  /** Of what is inside a tar.gz. Null: not examined yet, too large for deltas, or another format. */
+  tar_sha256: string | null;
+  tar_bytes: number | null;
+  /** JSON: how the same gzip is made again of the tar, or null where nothing does it. Null: not examined yet. */
+  gzip_recipe: string | null;
 }
 
 interface ReleaseTable {

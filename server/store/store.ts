@@ -20,6 +20,7 @@ import { migrate, MIGRATIONS } from './migrations/migrate.ts';
 import { ApiKeyRepository } from './access/api-keys.ts';
 import type { Executor } from './base.ts';
 import { IdempotencyRepository } from './access/idempotency.ts';
+import { ContentRepository } from './packages/contents.ts';
 import { InstalledRepository } from './packages/installed.ts';
 import { LogLineRepository } from './tasks/log-lines.ts';
 import { MachineRepository } from './inventory/machines.ts';
@@ -44,6 +45,7 @@ import { openDatabase } from './sqlite/open.ts';
 
 export interface Repositories {
   readonly apiKeys: ApiKeyRepository;
+  readonly contents: ContentRepository;
   readonly denials: DenialRepository;
   readonly deployments: DeploymentRepository;
   readonly environments: SiteOrEnvironmentRepository;
@@ -219,6 +221,7 @@ function guarded(bound: Repositories, check: () => void, methods: Omit<Store, ke
 function repositories(db: Executor, limiter: DenialLimiter): Repositories {
   return {
     apiKeys: new ApiKeyRepository(db),
+    contents: new ContentRepository(db),
     denials: new DenialRepository(db, limiter),
     deployments: new DeploymentRepository(db),
     environments: new SiteOrEnvironmentRepository(db, 'environments'),

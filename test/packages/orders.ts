@@ -8,6 +8,7 @@ export const NO_FILE_RULES = {
   folderMode: 0,
   installTo: '',
   revert: false,
+  delta: null,
 } as const;
 
 export const NOWHERE_ELSE = { installRoots: [], tentacle: { mesh: 'test-mesh', node: 'tentacle-1' } } as const;

@@ -7,6 +7,7 @@ export const migration0002: Migration = {
   async up(db: Kysely<never>): Promise<void> {
     await pinnedPackages(db);
     await packageSources(db);
+    await contents(db);
   },
 };
 
@@ -44,4 +45,11 @@ async function packageSources(db: Kysely<never>): Promise<void> {
     .addColumn('created_at', 'bigint', (column) => column.notNull())
     .addPrimaryKeyConstraint('package_sources_key', ['id'])
     .execute();
+}
+
+/** What is inside a tar.gz: null until it has been examined, and for other formats. */
+async function contents(db: Kysely<never>): Promise<void> {
+  await db.schema.alterTable('packages').addColumn('tar_sha256', 'text').execute();
+  await db.schema.alterTable('packages').addColumn('tar_bytes', 'bigint').execute();
+  await db.schema.alterTable('packages').addColumn('gzip_recipe', 'text').execute();
 }

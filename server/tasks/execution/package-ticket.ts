@@ -7,6 +7,7 @@ import type { AcquireProgress__Output } from '../../../proto/gen/isthmus/tentacl
 import type { PackagePayload } from '../../../proto/gen/isthmus/tentacle/v1/PackagePayload.ts';
 import type { PackageStatus__Output } from '../../../proto/gen/isthmus/tentacle/v1/PackageStatus.ts';
 import type { TentacleClient } from '../../../proto/gen/isthmus/tentacle/v1/Tentacle.ts';
+import type { DeltaHints } from '../../../proto/gen/isthmus/topology/v1/DeltaHints.ts';
 import type { PackageSource } from '../../../proto/gen/isthmus/topology/v1/PackageSource.ts';
 import type { Ticket } from '../../store/tasks/tickets.ts';
 import type { StoreTransaction } from '../../store/store.ts';
@@ -30,7 +31,12 @@ export type FindSources = (
   executor: string,
   sha256: string,
   about?: SourcesAbout,
-) => Promise<{ readonly sources: readonly PackageSource[]; readonly downloadToken: string }>;
+) => Promise<{
+  readonly sources: readonly PackageSource[];
+  readonly downloadToken: string;
+  /** What a delta needs. */
+  readonly delta?: DeltaHints | null;
+}>;
 
 export interface PackageWork {
   readonly action: PackageAction;
@@ -112,10 +118,10 @@ async function acquire(
   const { context, executor } = run;
   const startedMs = performance.now();
   const { id, version, sha256 = '' } = payload.package ?? {};
-  const { sources, downloadToken } = await findSources(executor, sha256, { id, version, feed });
+  const { sources, downloadToken, delta } = await findSources(executor, sha256, { id, version, feed });
   const envelope = envelopeOf(run, ticket, {
     kind: 'acquire',
-    payload: { ...payload, sources: [...sources], downloadToken },
+    payload: { ...payload, sources: [...sources], downloadToken, delta: delta ?? null },
   });
   const call = (await client.ready()).acquirePackage({ envelope });
   call.on('error', () => undefined);

@@ -4,6 +4,7 @@ import type { PackageRef as _isthmus_tentacle_v1_PackageRef, PackageRef__Output 
 import type { Installation as _isthmus_tentacle_v1_Installation, Installation__Output as _isthmus_tentacle_v1_Installation__Output } from '../../../isthmus/tentacle/v1/Installation.ts';
 import type { PackageSource as _isthmus_topology_v1_PackageSource, PackageSource__Output as _isthmus_topology_v1_PackageSource__Output } from '../../../isthmus/topology/v1/PackageSource.ts';
 import type { SubstitutionRule as _isthmus_tentacle_v1_SubstitutionRule, SubstitutionRule__Output as _isthmus_tentacle_v1_SubstitutionRule__Output } from '../../../isthmus/tentacle/v1/SubstitutionRule.ts';
+import type { DeltaHints as _isthmus_topology_v1_DeltaHints, DeltaHints__Output as _isthmus_topology_v1_DeltaHints__Output } from '../../../isthmus/topology/v1/DeltaHints.ts';
 
 export interface PackagePayload {
   'package'?: (_isthmus_tentacle_v1_PackageRef | null);
@@ -37,6 +38,10 @@ export interface PackagePayload {
    * The step has not succeeded (settle only).
    */
   'revert'?: (boolean);
+  /**
+   * What a delta needs, where one can be made (acquire only).
+   */
+  'delta'?: (_isthmus_topology_v1_DeltaHints | null);
 }
 
 export interface PackagePayload__Output {
@@ -71,4 +76,8 @@ export interface PackagePayload__Output {
    * The step has not succeeded (settle only).
    */
   'revert': (boolean);
+  /**
+   * What a delta needs, where one can be made (acquire only).
+   */
+  'delta': (_isthmus_topology_v1_DeltaHints__Output | null);
 }
