@@ -1,14 +1,16 @@
 // A mirror's cache: complete packages are served from disk, others are pulled through, one fetch at a time per digest.
 //   pull.ts      one fetch and its followers          space.ts    quota, free space, eviction
 //   through.ts   a fetch without room in the cache    throttle.ts  fetches that nobody waits for
-//   node/sources/find.ts  the sources of a digest
+//   uses.ts      what is evicted first                protection.ts  pins and leases
+//   scrub.ts     digests all, repairs                 counters.ts    what it has done for its site
+//   saved-state.ts  what is kept of these             node/sources/find.ts  the sources of a digest
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { background } from '../lib/async/background.ts';
 import { IsthmusError } from '../contract/errors.ts';
 import type { Logger } from '../lib/telemetry/log.ts';
 import { askForBlob, type SourceConnection } from '../lib/blobs/blob-client.ts';
 import type { BlobBody } from '../lib/blobs/blob-pump.ts';
-import type { BlobStore, StoredBlob } from '../lib/blobs/blob-store.ts';
+import type { BlobStore, OpenedBlob, StoredBlob } from '../lib/blobs/blob-store.ts';
 import type { BlobInfo, BlobWriter } from '../lib/blobs/blob-writer.ts';
 import { openCached } from '../lib/blobs/cached-blob.ts';
 import { fetchBlob, type FetchTarget, type OnSlowSource, type OnWrongSource } from '../lib/blobs/fetch.ts';
@@ -16,11 +18,15 @@ import { STALL_MS, type Floors } from '../lib/blobs/progress-floor.ts';
 import { nameOf, type Source } from '../lib/blobs/source.ts';
 import type { SourceStates } from '../lib/blobs/source-states.ts';
 import { storedBody } from '../lib/blobs/stored-body.ts';
-import { pause, unlessAborted } from '../lib/async/waiting.ts';
+import { pause, pauseUntil, unlessAborted } from '../lib/async/waiting.ts';
 import { Throttle } from './throttle.ts';
 import { Pull } from './pull.ts';
 import type { FindSources } from '../node/sources/find.ts';
-import { Space, type SpaceLimits } from './space.ts';
+import { Counters, type Counts } from './counters.ts';
+import { Protection } from './protection.ts';
+import type { CacheState } from './saved-state.ts';
+import { Space, type Evicted, type SpaceLimits } from './space.ts';
+import { Uses } from './uses.ts';
 
 export interface CacheDeps {
   readonly blobs: BlobStore;
@@ -33,6 +39,8 @@ export interface CacheDeps {
   readonly onSlowSource?: OnSlowSource | undefined;
   readonly floors?: Floors | undefined;
   readonly stallMs?: number | undefined;
+  /** What was saved of an earlier run. */
+  readonly saved?: Partial<CacheState>;
 }
 
 export interface WantedBlob {
@@ -40,6 +48,13 @@ export interface WantedBlob {
   readonly sizeBytes: number;
   /** The token of the requesting node. */
   readonly downloadToken: string;
+}
+
+export interface CachedBlob extends StoredBlob {
+  /** How often it was requested. */
+  readonly uses: number;
+  readonly pinned: boolean;
+  readonly leased: boolean;
 }
 
 /** How a package is fetched that nobody waits for. */
@@ -78,18 +93,74 @@ const MOST_PULLS = 64;
 export class MirrorCache {
   readonly #deps: CacheDeps;
   readonly #space: Space;
+  readonly #uses: Uses;
+  readonly #counters: Counters;
+  /** What is not evicted. */
+  readonly protection: Protection;
   readonly #pulls = new Map<string, RunningPull>();
   readonly #runs = new Set<Promise<void>>();
   readonly #stopping = new AbortController();
 
   constructor(deps: CacheDeps) {
     this.#deps = deps;
-    this.#space = new Space(deps.blobs, deps.limits, deps.log);
+    const { blobs, limits, log, saved = {} } = deps;
+    this.#uses = new Uses(saved.uses);
+    this.#counters = new Counters(saved.counts);
+    this.protection = new Protection(saved.pins);
+    this.#space = new Space({
+      ...{ blobs, limits, log, uses: this.#uses },
+      isProtected: (sha256) => this.protection.isProtected(sha256),
+      onEvicted: (_evicted, reason) => (this.#counters.counts.evictions[reason] += 1),
+    });
   }
 
   /** Bytes of complete packages. */
   get cachedBytes(): number {
     return this.#deps.blobs.usedBytes;
+  }
+
+  get counts(): Readonly<Counts> {
+    return this.#counters.counts;
+  }
+
+  /** Whether the last package had no room although all was evicted that may be. */
+  get isFull(): boolean {
+    return this.#space.isFull;
+  }
+
+  /** What to keep over a restart. */
+  state(): CacheState {
+    const uses = this.#uses.saved((sha256) => this.sizeOf(sha256) !== undefined);
+    return { uses, counts: this.#counters.counts, pins: this.protection.pins };
+  }
+
+  /** Removes what need not stay (space.ts); with `dryRun`, says what that would be. */
+  collect(options: { readonly dryRun: boolean }): Promise<Evicted[]> {
+    return this.#space.collect(options);
+  }
+
+  /** Takes a package out of the cache whose bytes have changed on the disk. */
+  async putAside(sha256: string): Promise<void> {
+    this.#counters.counts.damaged += 1;
+    await this.#deps.blobs.putAside(sha256);
+  }
+
+  /** Fetches a package again that was put aside; whether it is whole now. */
+  async repair(blob: BlobInfo): Promise<boolean> {
+    const unhold = this.#space.hold(blob.sha256);
+    try {
+      // Without a requester the mirror has a download token of its own, from the server.
+      const { begun, ended } = this.#pullOf({ ...blob, downloadToken: '' });
+      await begun;
+      await pauseUntil(() => () => undefined, { signals: [ended.signal] });
+    } catch (err) {
+      this.#deps.log.warn({ err, sha256: blob.sha256 }, 'a damaged package could not be fetched again');
+    } finally {
+      unhold();
+    }
+    const isWhole = this.sizeOf(blob.sha256) !== undefined;
+    if (isWhole) this.#counters.counts.repaired += 1;
+    return isWhole;
   }
 
   sizeOf(sha256: string): number | undefined {
@@ -99,15 +170,25 @@ export class MirrorCache {
   /** Opens a blob: from disk, or following its fetch, which starts unless it is running. */
   async open(wanted: WantedBlob): Promise<BlobBody> {
     const { sha256 } = wanted;
+    const sinceMs = performance.now();
+    const { counts } = this.#counters;
     const unhold = this.#space.hold(sha256);
+    this.#uses.used(sha256);
     try {
       for (;;) {
-        const stored = await openCached(this.#deps.blobs, sha256, this.#deps.log);
-        if (stored !== undefined) return storedBody(stored, unhold);
+        const stored = await this.#openStored(sha256);
+        if (stored !== undefined) {
+          counts.hits += 1;
+          return this.#counters.served(storedBody(stored, unhold), sinceMs);
+        }
+        const isShared = this.#pulls.has(sha256);
         const running = this.#pullOf(wanted);
         running.throttle.lift();
         const body = await (await running.begun).follow();
-        if (body !== undefined) return following(body, unhold);
+        if (body !== undefined) {
+          counts[isShared ? 'sharedFetches' : 'fetches'] += 1;
+          return this.#counters.served(following(body, unhold), sinceMs);
+        }
         // The fetch ended between the two checks: the blob is on disk by now, or a new fetch starts after that run.
         await nextTurn();
       }
@@ -118,11 +199,15 @@ export class MirrorCache {
   }
 
   /** What the cache has: all of it, or only these digests. */
-  list(only?: readonly string[]): readonly StoredBlob[] {
+  list(only?: readonly string[]): readonly CachedBlob[] {
     const { blobs } = this.#deps;
-    return only === undefined
-      ? blobs.list()
-      : only.map((sha256) => blobs.get(sha256)).filter((blob) => blob !== undefined);
+    const found =
+      only === undefined ? blobs.list() : only.map((sha256) => blobs.get(sha256)).filter((blob) => blob !== undefined);
+    return found.map((blob) => ({
+      ...{ ...blob, uses: this.#uses.count(blob.sha256) },
+      pinned: this.protection.isPinned(blob.sha256),
+      leased: this.protection.isLeased(blob.sha256),
+    }));
   }
 
   /** What lies in the cache, in bytes, and how many packages are being fetched. */
@@ -148,15 +233,23 @@ export class MirrorCache {
     try {
       for (let cached = true; ; cached = false) {
         signal.throwIfAborted();
-        const stored = await openCached(this.#deps.blobs, wanted.sha256, this.#deps.log);
+        const stored = await this.#openStored(wanted.sha256);
         await stored?.file.close();
         if (stored !== undefined) return { cached };
+        // As good as requested: it would be the first to be evicted otherwise.
+        if (cached) this.#uses.used(wanted.sha256);
         await this.#warmOnce(this.#pullOf(wanted, maxBytesPerS), signal, onProgress);
         await nextTurn();
       }
     } finally {
       unhold();
     }
+  }
+
+  /** Opens a whole package; one that was changed on the disk is put aside. */
+  #openStored(sha256: string): Promise<OpenedBlob | undefined> {
+    const { blobs, log } = this.#deps;
+    return openCached(blobs, sha256, log, (damaged) => this.putAside(damaged));
   }
 
   async #warmOnce(running: RunningPull, signal: AbortSignal, onProgress: Warming['onProgress']): Promise<void> {
@@ -220,6 +313,7 @@ export class MirrorCache {
     const hasRoom = await this.#space.reserve(sha256, sizeBytes);
     if (!hasRoom) log.warn({ sha256, sizeBytes }, 'no room for this package; it is passed on uncached');
     const writer = hasRoom ? await this.#openWriter({ sha256, sizeBytes }) : undefined;
+    if (writer === undefined) this.#counters.counts.uncached += 1;
     const fetchInto = (target: FetchTarget, follower: AbortSignal) => {
       const signal = AbortSignal.any([follower, cancelled, this.#stopping.signal]);
       return fetchBlob({
@@ -236,7 +330,8 @@ export class MirrorCache {
         signal,
       }).then(({ from, failed }) => log.info({ sha256, sizeBytes, from, failed }, 'fetched a package'));
     };
-    const pull = new Pull({ sizeBytes, fetchInto, makeRoom: () => this.#space.evictOne() }, writer);
+    const makeRoom = async () => (await this.#space.evictOne('write')) !== undefined;
+    const pull = new Pull({ sizeBytes, fetchInto, makeRoom }, writer);
     const unhold = this.#space.hold(sha256);
     const run = pull.run(this.#stopping.signal).finally(() => {
       unhold();
@@ -266,7 +361,8 @@ export class MirrorCache {
   ) {
     const { connect, log, stallMs = STALL_MS } = this.#deps;
     log.info({ sha256: request.sha256, from: nameOf(source), fromByte: request.fromByte }, 'fetching a package');
-    return askForBlob(await connect(source, signal), { ...request, signal, stallMs });
+    const answer = await askForBlob(await connect(source, signal), { ...request, signal, stallMs });
+    return { ...answer, body: this.#counters.received(answer.body) };
   }
 }
 

@@ -21,6 +21,13 @@ export const mirrorConfigSchema = Type.Object(
       Type.String({ description: 'The URL at which targets reach feedListen, when it differs from that address.' }),
     ),
     quotaBytes: Type.Optional(Type.Integer({ minimum: 1, description: 'The most disk that the cache may use.' })),
+    lowWaterPercent: Type.Optional(
+      Type.Integer({
+        minimum: 10,
+        maximum: 100,
+        description: 'How far the cache is emptied once it is full, in per cent of quotaBytes; 90 without it.',
+      }),
+    ),
     minFreeBytes: Type.Optional(Type.Integer({ minimum: 0, description: 'How much free disk the cache must leave.' })),
   },
   { additionalProperties: false },

@@ -22,6 +22,8 @@ import { startUpkeep, openNode } from '../node/runtime.ts';
 import type { Denials } from '../mesh/denials.ts';
 import { MirrorCache } from './cache.ts';
 import type { MirrorSettings } from './config.ts';
+import { readCacheState, saveCacheState } from './saved-state.ts';
+import { startScrubbing } from './scrub.ts';
 import { listenOpenPort, type OpenPort, type OpenPortDeps } from './open-port.ts';
 import { serveMirror } from './service.ts';
 import { SourceFinder } from '../node/sources/find.ts';
@@ -65,10 +67,12 @@ async function assemble(config: MirrorConfig, log: Logger, teardown: Teardown): 
   const limits = {
     quotaBytes: config.quotaBytes ?? Number.MAX_SAFE_INTEGER,
     minFreeBytes: config.minFreeBytes ?? DEFAULT_MIN_FREE_BYTES,
+    lowWaterPercent: config.lowWaterPercent,
   };
   const cache = new MirrorCache({
     blobs,
     states,
+    saved: await readCacheState(dataDir),
     find: (sha256, downloadToken) => sources.find(sha256, downloadToken),
     connect: (source, signal) => connectSource(source, access, signal),
     onSlowSource: abandonedSources.record,
@@ -76,7 +80,10 @@ async function assemble(config: MirrorConfig, log: Logger, teardown: Teardown): 
     limits,
     log,
   });
+  const saver = saveCacheState(dataDir, () => cache.state(), log);
+  teardown.add(() => saver.stop());
   teardown.add(() => cache.stop());
+  teardown.add(startScrubbing({ blobs, cache }, log));
   serveMirror({ node, cache, limits, folder, log, teardown });
   const server = new BlobServer<Requester>(originOf(cache, identity, mesh.denials), log);
   teardown.add(() => server.stop());
@@ -86,7 +93,11 @@ async function assemble(config: MirrorConfig, log: Logger, teardown: Teardown): 
   if (openPort !== undefined) teardown.add(() => openPort.stop());
   const feed = openPort === undefined ? undefined : urlOf(config, openPort);
   const extra = () => ({ feedUrl: feed ?? '', cachedBytes: cache.cachedBytes });
-  const upkeep = { feedLoopback: access.loopback, openCached: (sha256: string) => openCached(blobs, sha256, log) };
+  const takeOut = (damaged: string) => cache.putAside(damaged);
+  const upkeep = {
+    feedLoopback: access.loopback,
+    openCached: (sha256: string) => openCached(blobs, sha256, log, takeOut),
+  };
   startUpkeep(node, { log, teardown, extra, abandonedSources, sourceStates: () => states.all(), ...upkeep });
   return { mesh: mesh.address, feed };
 }

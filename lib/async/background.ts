@@ -22,6 +22,8 @@ export const BACKGROUND_TASKS = [
   'mesh.listener',
   'mirror.listener',
   'mirror.pull',
+  'mirror.scrub',
+  'mirror.state',
   'node.reparent',
   'node.report',
   'outages.record',

@@ -1,9 +1,9 @@
 // A folder of blobs named by their digest: `blobs/ab/<sha256>` are whole, durable and never change, `partial/<sha256>`
-// are interrupted downloads to resume, `incoming/` is what is being received and is emptied at start. Name and size are
-// not trusted, because disks rot and people change files: a blob is digested before it is first served, and again daily.
+// are interrupted downloads to resume, `incoming/` is what is being received and is emptied at start, `damaged/<sha256>`
+// was changed on the disk and is never served. Name and size are not trusted, because disks rot and people change files: a blob is digested before it is first served, and again daily.
 import { randomUUID } from 'node:crypto';
 import { constants, existsSync, type Stats } from 'node:fs';
-import { lstat, open, readdir, rm, utimes, type FileHandle } from 'node:fs/promises';
+import { lstat, open, readdir, rename, rm, utimes, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { ownFolder } from '../files/private.ts';
 import { IsthmusError } from '../../contract/errors.ts';
@@ -36,7 +36,7 @@ interface Check {
 
 /** What a store in `folder` trusts, as patterns: others must not be able to change it. */
 export function blobEntries(folder: string): string[] {
-  return ['{blobs,partial,incoming}', 'blobs/*', 'blobs/*/*'].map((pattern) => join(folder, pattern));
+  return ['{blobs,partial,incoming,damaged}', 'blobs/*', 'blobs/*/*'].map((pattern) => join(folder, pattern));
 }
 
 export class BlobStore {
@@ -141,6 +141,51 @@ export class BlobStore {
     assertSha256(sha256);
     const name = join('partial', sha256);
     if (!this.#writing.has(name)) await rm(join(this.folder, name), { recursive: true, force: true });
+  }
+
+  /** Digests a blob now: whether it is sound, undefined when there is none. */
+  async verify(sha256: string): Promise<boolean | undefined> {
+    if (!this.#index.has(sha256)) return undefined;
+    this.#checks.delete(sha256);
+    try {
+      return await this.#isSound(sha256);
+    } catch (thrown) {
+      if (errnoOf(thrown) !== 'ENOENT') throw thrown;
+      this.#forget(sha256);
+      return undefined;
+    }
+  }
+
+  /** Puts a blob whose bytes have changed aside: it is not served, and kept for those who look for the cause. */
+  async putAside(sha256: string): Promise<void> {
+    assertSha256(sha256);
+    this.#forget(sha256);
+    ownFolder(join(this.folder, 'damaged'));
+    await rename(this.#path(sha256), join(this.folder, 'damaged', sha256)).catch((thrown: unknown) => {
+      if (errnoOf(thrown) !== 'ENOENT') throw thrown;
+    });
+  }
+
+  /** The blobs that were put aside. */
+  async damaged(): Promise<(BlobInfo & { readonly putAsideAtMs: number })[]> {
+    const folder = join(this.folder, 'damaged');
+    const names = await readdir(folder).catch((thrown: unknown) => {
+      if (errnoOf(thrown) === 'ENOENT') return [];
+      throw thrown;
+    });
+    const found = await Promise.all(
+      names.filter(isSha256).map(async (sha256) => {
+        const status = await lstatIfThere(join(folder, sha256));
+        return status && { sha256, sizeBytes: status.size, putAsideAtMs: status.ctimeMs };
+      }),
+    );
+    return found.filter((blob) => blob !== undefined);
+  }
+
+  /** Deletes a blob that was put aside. */
+  async dropDamaged(sha256: string): Promise<void> {
+    assertSha256(sha256);
+    await rm(join(this.folder, 'damaged', sha256), { recursive: true, force: true });
   }
 
   /** Removes a whole blob. Idempotent. */

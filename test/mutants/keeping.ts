@@ -11,6 +11,36 @@ export const keepingMutants: Mutants = {
       test: ['a version', 'that a release pins stays, and the error names the releases'],
     },
   },
+  'leased-package-evicted': {
+    file: 'mirror/space.ts',
+    find: ' && !this.#deps.isProtected(sha256)',
+    replace: '',
+    red: {
+      file: 'test/packages/keeping.test.ts',
+      test: [
+        'eviction',
+        'spares what is pinned and what has a lease, and passes on what has no room, as an alarm that ends',
+      ],
+    },
+  },
+  'popular-package-evicted': {
+    file: 'mirror/uses.ts',
+    find: 'value(a) - value(b) || ',
+    replace: '',
+    red: {
+      file: 'test/packages/keeping.test.ts',
+      test: ['eviction', 'keeps what is used all the time when many packages pass that are used once'],
+    },
+  },
+  'damaged-package-served': {
+    file: 'lib/blobs/blob-store.ts',
+    find: '(digest) => digest === sha256',
+    replace: "(digest) => digest !== ''",
+    red: {
+      file: 'test/packages/keeping.test.ts',
+      test: ['a damaged package', 'is not served when no source has it, and stays put aside'],
+    },
+  },
   'new-version-pruned': {
     file: 'server/packages/retention.ts',
     find: 'publishedAt < clock.now() - NEW_FOR_MS',

@@ -13,6 +13,7 @@ import type { Floors } from '../../lib/blobs/progress-floor.ts';
 import { connectSource } from '../../node/sources/connect.ts';
 import { Denials } from '../../mesh/denials.ts';
 import { MirrorCache } from '../../mirror/cache.ts';
+import type { CacheState } from '../../mirror/saved-state.ts';
 import { listenOpenPort } from '../../mirror/open-port.ts';
 import type { PeerIdentity } from '../../certs/peer.ts';
 import { IsthmusError } from '../../contract/errors.ts';
@@ -40,6 +41,8 @@ export interface MirrorBenchOptions {
   readonly sources: readonly Omit<MeshSource, 'kind'>[];
   readonly quotaBytes?: number;
   readonly minFreeBytes?: number;
+  readonly lowWaterPercent?: number;
+  readonly saved?: Partial<CacheState>;
   readonly stallMs?: number;
   /** How long its targets bear silence. */
   readonly targetStallMs?: number;
@@ -65,7 +68,12 @@ export async function startMirrorBench(mesh: TestMesh, options: MirrorBenchOptio
     states: new SourceStates({ blobs, log: silentLogger() }),
     connect: (source, signal) => connectSource(source, accessOf(self), signal),
     onWrongSource: () => undefined,
-    limits: { quotaBytes: options.quotaBytes ?? Number.MAX_SAFE_INTEGER, minFreeBytes: options.minFreeBytes ?? 0 },
+    limits: {
+      quotaBytes: options.quotaBytes ?? Number.MAX_SAFE_INTEGER,
+      minFreeBytes: options.minFreeBytes ?? 0,
+      lowWaterPercent: options.lowWaterPercent,
+    },
+    ...(options.saved === undefined ? {} : { saved: options.saved }),
     log: silentLogger(),
     stallMs: options.stallMs ?? 5_000,
     floors: options.floors,
