@@ -32,6 +32,9 @@ export interface DeploymentFacts {
   readonly reachabilityTimeout: AbortSignal | undefined;
 }
 
+/** For a round that holds up every machine until this one has done its part. */
+type RoundLimits = Pick<MachineRun, 'answerLimitMs'>;
+
 export class MachineSteps {
   readonly #deps: TicketDeps;
   readonly #context: TaskContext;
@@ -44,10 +47,10 @@ export class MachineSteps {
   }
 
   /** Runs the machine's tickets of a round; after a failure the rest are closed unsent. */
-  async run(tickets: readonly Ticket[]): Promise<void> {
+  async run(tickets: readonly Ticket[], limits: RoundLimits): Promise<void> {
     const done: Ticket[] = [];
     for (const ticket of tickets) {
-      const ended = hasEnded(ticket) ? ticket : await this.#runTicket(this.#stepOf(ticket), ticket);
+      const ended = hasEnded(ticket) ? ticket : await this.#runTicket(this.#stepOf(ticket), ticket, limits);
       done.push(ended);
       if (ended.state !== 'succeeded') return this.#fail(done, tickets.slice(done.length));
     }
@@ -70,7 +73,11 @@ export class MachineSteps {
     for (const ticket of settles) if (!hasEnded(ticket)) await this.#runTicket(step, ticket, { hasFailed: true });
   }
 
-  async #runTicket(step: ProcessStep, ticket: Ticket, { hasFailed } = { hasFailed: false }): Promise<Ticket> {
+  async #runTicket(
+    step: ProcessStep,
+    ticket: Ticket,
+    { hasFailed = false, answerLimitMs }: RoundLimits & { readonly hasFailed?: boolean },
+  ): Promise<Ticket> {
     const { payload, reachabilityTimeout } = this.#facts;
     const context = this.#context;
     // Nothing more begins, so nothing is prepared that could fail.
@@ -93,6 +100,7 @@ export class MachineSteps {
       // Without a step that one machine runs for all, nothing goes on.
       onUnreachable: step.machine === undefined ? payload.unreachable : 'fail',
       reachabilityTimeout,
+      answerLimitMs,
     };
     return run(machine, ticket);
   }

@@ -42,7 +42,9 @@ export async function runDeployment(
         unfinished = true;
         break;
       }
-      await runRound(machines, tickets);
+      // The others wait for each machine in these stages, and are to have time left for the steps.
+      const isBeforeSteps = stage === 'beforeAcquisition' || stage === 'acquisition';
+      await runRound(machines, tickets, isBeforeSteps ? (context.task.deadlineS * 1000) / 2 : undefined);
     }
     const tickets = await deps.store.tickets.byTask(context.task.id);
     return taskOutcome({ tickets, finishReason: context.finishReason, unfinished });
@@ -51,10 +53,15 @@ export async function runDeployment(
   }
 }
 
-async function runRound(machines: MachineSteps, tickets: readonly Ticket[]): Promise<void> {
+async function runRound(
+  machines: MachineSteps,
+  tickets: readonly Ticket[],
+  answerLimitMs: number | undefined,
+): Promise<void> {
   const byTarget = Map.groupBy(tickets, ({ target }) => target);
   const queue = new PQueue({ concurrency: MACHINES_AT_ONCE });
-  await queue.addAll([...byTarget.values()].map((own) => () => machines.run(own)));
+  const limits = byTarget.size > 1 ? { answerLimitMs } : {};
+  await queue.addAll([...byTarget.values()].map((own) => () => machines.run(own, limits)));
 }
 
 /**

@@ -124,6 +124,18 @@ it('goes on without a machine whose acquisition fails, which runs no step and fe
   ]);
 });
 
+it('goes on without a machine that gives no answer for half of its time', async () => {
+  const h = await startHarness();
+  const here = await h.machine('web-1', { roles: ['web'] });
+  await (await h.machine('web-2', { roles: ['web'] })).away();
+  await shop(h, [pkg('app'), script('check', 'say check')]);
+  const id = await deploy(h, { deadlineS: 3 });
+  expect(await h.ended(id)).toMatchObject({ state: 'failed', errorDetail: 'failed on web-2' });
+  expect(bodies(here)).toEqual(['say check']);
+  const [, gone] = (await taskView(h.store, id)).machines;
+  expect(gone).toMatchObject({ state: 'failed', steps: [{ error: { code: 'UNREACHABLE' } }, {}, {}, {}, {}] });
+});
+
 it('runs a step once, on the machine that it names, for all', async () => {
   const h = await startHarness();
   const gateway = await h.machine('gateway-1');

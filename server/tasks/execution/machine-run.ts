@@ -5,6 +5,7 @@ import type { Store, StoreTransaction } from '../../store/store.ts';
 import type { CompletionReporter } from './completion-reporter.ts';
 import { Halted, type TaskContext } from '../context.ts';
 import { buildEnvelope, type SignEnvelope, type TicketWork } from './envelopes.ts';
+import { AnswerTimeout } from './answer-timeout.ts';
 import { reach, type ReachOptions, type ReachTunables, type Reached, type TentacleCall } from './call-with-failover.ts';
 import { DEFAULT_LOG_QUOTA, type LogQuota } from '../logs/log-quota.ts';
 import type { RoutesOf } from '../routes.ts';
@@ -48,6 +49,8 @@ export interface MachineRun extends UnansweredRun {
   readonly target: string;
   /** Ends the wait for an unreachable executor before the task's deadline does. */
   readonly reachabilityTimeout?: AbortSignal | undefined;
+  /** So does this long without an answer. */
+  readonly answerLimitMs?: number | undefined;
 }
 
 type ReachLimits = Pick<ReachOptions, 'signals' | 'reachabilityTimeout' | 'isTransient'>;
@@ -62,12 +65,15 @@ type LongCall<Result> = (
  * reached, and when it can again.
  */
 export async function reachExecutor<Result>(
-  { context, deps, target, executor }: MachineRun,
+  { context, deps, target, executor, answerLimitMs }: MachineRun,
   { signals, reachabilityTimeout, isTransient }: ReachLimits,
   call: LongCall<Result>,
 ): Promise<Reached<Result>> {
   let failing = false;
+  const timeout = answerLimitMs === undefined ? undefined : new AnswerTimeout(answerLimitMs);
+  const ends = [reachabilityTimeout, timeout?.signal].filter((signal) => signal !== undefined);
   const answered = async (): Promise<void> => {
+    timeout?.answered();
     if (!failing) return;
     failing = false;
     await context.message(`${target}: reached again`, { machine: target });
@@ -79,7 +85,7 @@ export async function reachExecutor<Result>(
       node: executor,
       routes: () => deps.routesOf(executor),
       signals: [context.halt, ...signals],
-      reachabilityTimeout,
+      reachabilityTimeout: ends.length === 0 ? undefined : AbortSignal.any(ends),
       isTransient,
       onFailing: async (error) => {
         failing = true;
@@ -92,8 +98,12 @@ export async function reachExecutor<Result>(
         });
       },
     },
-    (client) => call(client, answered),
-  );
+    (client) =>
+      call(client, answered).catch((thrown: unknown) => {
+        timeout?.waits();
+        throw thrown;
+      }),
+  ).finally(() => timeout?.answered());
   if (context.halt.aborted) throw new Halted();
   if (reached.kind === 'answered') await answered();
   return reached;

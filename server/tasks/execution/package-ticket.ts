@@ -82,9 +82,9 @@ export async function runPackageTicket(run: MachineRun, ticket: Ticket, work: Pa
     const reached = await reachExecutor(
       run,
       { signals: [begins], reachabilityTimeout, isTransient },
-      async (client) => {
+      async (client, answered) => {
         current = await markSent(run, current);
-        if (work.action === 'acquire') return acquire(run, client, current, work);
+        if (work.action === 'acquire') return acquire(run, client, current, work, answered);
         if (work.action === 'activate') return activate(run, client, current, work, cut);
         return switchTo(run, client, current, { ...work, action: work.action }, cut);
       },
@@ -114,6 +114,7 @@ async function acquire(
   client: GrpcClient<TentacleClient>,
   ticket: Ticket,
   { payload, findSources, feed }: PackageWork,
+  answered: () => Promise<void>,
 ): Promise<AcquireDetail> {
   const { context, executor } = run;
   const startedMs = performance.now();
@@ -129,6 +130,7 @@ async function acquire(
   const report = new ProgressReport(run, ticket);
   try {
     for await (const received of call as AsyncIterable<AcquireProgress__Output>) {
+      await answered();
       const progress = truncate(received);
       if (progress.done) return toDetail(progress, startedMs);
       await report.tell(progress);
