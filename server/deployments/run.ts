@@ -42,7 +42,7 @@ export async function runDeployment(
         unfinished = true;
         break;
       }
-      // The others wait for each machine in these stages, and are to have time left for the steps.
+      // In these stages all wait for each machine; the limit leaves the others time for the steps.
       const isBeforeSteps = stage === 'beforeAcquisition' || stage === 'acquisition';
       await runRound(machines, tickets, isBeforeSteps ? (context.task.deadlineS * 1000) / 2 : undefined);
     }

@@ -174,7 +174,7 @@ describe('a whole mesh', () => {
   it('shows which version every node runs, its own too', async () => {
     const mesh = await meshWithSites();
     await mesh.add({ id: 'relay-1', role: 'relay' });
-    expect(readStatus(mesh.dataDir)).toMatchObject({ state: 'connected', schema: '0001-start' });
+    expect(readStatus(mesh.dataDir)).toMatchObject({ state: 'connected', schema: '0002-packages' });
     for (const [path, list] of [
       ['/mesh', 'nodes'],
       ['/nodes', 'items'],
