@@ -52,7 +52,7 @@ export type PackageSourceWhy = Static<typeof PackageSourceWhy>;
 const ExplainedSource = Type.Object(
   {
     source: Type.String({ description: 'The node, or the id of the package source.' }),
-    kind: Words(['mesh', 'upstream']),
+    kind: Words(['mesh', 'upstream', 'pushed']),
     path: List(Slug, { description: 'The relays to cross, next first.' }),
     url: Nullable(Type.String({ description: 'Of an open port, or of the package outside the mesh.' })),
     why: PackageSourceWhy,

@@ -74,6 +74,11 @@ const SOURCE_FIELDS = {
       description: 'A package source, a mirror or `server`, which is asked first; may be a variable: `#{Feed}`.',
     }),
   ),
+  push: Type.Optional(
+    Type.Boolean({
+      description: 'Its machines may not fetch: the server opens the streams to them, through the mesh.',
+    }),
+  ),
 };
 
 const PackageStep = Type.Object(

@@ -17,4 +17,6 @@ export const MESH_SERVICES = {
   mirror: { openedBy: ['server'], fromBelowTo: [] },
   /** Packages over HTTP/1.1, on servers and mirrors. */
   feed: { openedBy: NODE_ROLES, fromBelowTo: ['server', 'mirror'] },
+  /** As `feed`, the other way about: the server opens the stream, and the tentacle, which may not fetch, asks over it. */
+  push: { openedBy: ['server'], fromBelowTo: [] },
 } as const;

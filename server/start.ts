@@ -29,7 +29,7 @@ import { linkTimeout } from '../mesh/limits.ts';
 import { createMesh } from '../mesh/mesh.ts';
 import { KeptWindows } from '../mesh/link/kept-windows.ts';
 import { reachableAt } from '../mesh/link/reachable-address.ts';
-import type { Mesh } from '../mesh/types.ts';
+import type { Mesh, MeshStream } from '../mesh/types.ts';
 import { createApi } from './api/app.ts';
 import type { ApiInstance, ApiServices } from './api/context.ts';
 import { certificateFor, followCertificate, serverOptionsFor, type ApiTlsConfig } from './api/port/certificate.ts';
@@ -44,6 +44,7 @@ import { EventSubscriptions } from './events/subscriptions.ts';
 import { createFeed, type Feed } from './packages/feed.ts';
 import { startPackageRetention } from './packages/retention.ts';
 import type { FindSources } from './tasks/execution/package-ticket.ts';
+import { offerFeed } from './packages/offer.ts';
 import { sourcesFinder, sourcesOf } from './packages/source-finder.ts';
 import { clearBackups } from './operations/clean-up.ts';
 import { HEALTH_CHECK_INTERVAL_S } from './config.ts';
@@ -192,7 +193,11 @@ async function assemble(config: ServerConfig, log: Logger, teardown: Teardown): 
   const mirrorClients = createMirrorClients(dial, onSilent);
   teardown.add(() => mirrorClients.close());
   const mirrors = new Mirrors({ topology, clients: mirrorClients, routesOf, sign });
-  const findSources: FindSources = (node, sha256, about) => sourcesOf(feed, node, sha256, about);
+  const serve = (stream: MeshStream) => feed.serve(stream);
+  const findSources: FindSources = async (node, sha256, about) => ({
+    ...(await sourcesOf(feed, node, sha256, about)),
+    ...(about?.push === true ? { offer: (signal) => offerFeed(mesh.dial.bind(mesh), serve, node, signal) } : {}),
+  });
   const kinds = taskKinds({ store, sealer, steps, findSources, upgradeClients, nodes: topology.nodes, mirrors });
   const tasks = startTasks({
     store,

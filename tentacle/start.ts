@@ -13,6 +13,7 @@ import type { Logger } from '../lib/telemetry/log.ts';
 import { SOFTWARE_VERSION } from '../lib/version.ts';
 import { AbandonedSources } from '../node/sources/abandoned.ts';
 import { connectSource, FEED_SERVICE } from '../node/sources/connect.ts';
+import { PushedStreams } from '../node/sources/pushed.ts';
 import { startUpkeep, openNode } from '../node/runtime.ts';
 import { HealthReporter } from './health.ts';
 import { Journal } from './journal/journal.ts';
@@ -52,7 +53,8 @@ async function assemble(config: TentacleConfig, log: Logger, teardown: Teardown)
   warnWhenNotIsolated(user, log);
   const { identity, revocations, mesh } = runtime;
   const { meshId, node } = identity.current();
-  const access = { mesh, identity, revocations, loopback: config.feedLoopback === true };
+  const pushed = new PushedStreams();
+  const access = { mesh, identity, revocations, loopback: config.feedLoopback === true, pushed };
   const journal = await Journal.open(dataDir);
   teardown.add(() => journal.close());
   const abandonedSources = new AbandonedSources();
@@ -95,6 +97,7 @@ async function assemble(config: TentacleConfig, log: Logger, teardown: Teardown)
     withdrawPackage: (ticket) => withdrawals.withdraw(ticket),
   });
   mesh.listen('tentacle', (stream) => host.accept(stream));
+  mesh.listen('push', (stream) => pushed.accept(stream));
   const upkeep = {
     ...{ abandonedSources, feedLoopback: access.loopback, health: () => health.report() },
     sourceStates: () => packages.sourceStates(),

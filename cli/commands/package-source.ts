@@ -103,6 +103,7 @@ function from(source: PackageSource): string {
 }
 
 function sourceText({ source, kind, path: relays, url }: ExplainedSource): string {
+  if (kind === 'pushed') return `${source}, which pushes`;
   if (kind === 'upstream' || url !== null) return `${source} at ${url}`;
   return relays.length === 0 ? source : `${source} over ${relays.join(', ')}`;
 }

@@ -81,7 +81,8 @@ export class SourceStates {
    */
   failed(failure: Failure): void {
     const { source, code } = failure;
-    if (ABOUT_THE_PACKAGE.has(code) || this.#stopping.signal.aborted) return;
+    // There is no other one beside it, and nothing to ask while the server offers nothing.
+    if (source.kind === 'pushed' || ABOUT_THE_PACKAGE.has(code) || this.#stopping.signal.aborted) return;
     const key = code === 'PACKAGE_HASH_MISMATCH' ? nameOf(source) : keyOf(source);
     const atMs = this.#demoted.get(key)?.atMs ?? Date.now();
     keepLatest(this.#demoted, key, { ...failure, atMs, goodProbes: 0 });

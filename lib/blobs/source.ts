@@ -19,14 +19,26 @@ export interface UpstreamSource {
   readonly url: string;
 }
 
-export type Source = MeshSource | UpstreamSource;
+/** The server, for a node that may not fetch: the server opens the streams. */
+export interface PushedSource {
+  readonly kind: 'pushed';
+}
+
+export type Source = MeshSource | UpstreamSource | PushedSource;
 
 /** The node, or the id of the server outside the mesh. */
 export function nameOf(source: Source): string {
-  return source.kind === 'mesh' ? source.node : source.id;
+  switch (source.kind) {
+    case 'mesh':
+      return source.node;
+    case 'upstream':
+      return source.id;
+    case 'pushed':
+      return 'server';
+  }
 }
 
 /** The source and the path to it. Without relays it is the name, and so stands for every path. */
 export function keyOf(source: Source): string {
-  return source.kind === 'mesh' ? [source.node, ...source.path].join(' ') : source.id;
+  return source.kind === 'mesh' ? [source.node, ...source.path].join(' ') : nameOf(source);
 }

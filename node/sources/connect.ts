@@ -11,6 +11,7 @@ import type { MeshSource, Source } from '../../lib/blobs/source.ts';
 import { feedAddress } from '../../lib/net/feed-url.ts';
 import { resolveAllowed } from '../../lib/net/network-address.ts';
 import type { Mesh } from '../../mesh/types.ts';
+import type { PushedStreams } from './pushed.ts';
 import { connectUpstream } from './upstream.ts';
 
 export interface SourceAccess {
@@ -19,6 +20,8 @@ export interface SourceAccess {
   readonly revocations: RevocationCheck;
   /** Whether a source may be on this machine. */
   readonly loopback: boolean;
+  /** Of a tentacle: the streams that the server opens. */
+  readonly pushed?: PushedStreams | undefined;
 }
 
 /** The service under which servers and mirrors serve packages. */
@@ -28,8 +31,20 @@ const OPEN_PORT_TIMEOUT_MS = 5_000;
 const DIAL_TIMEOUT_MS = 12_000;
 
 /** A stream to the feed of a source. */
-export function connectSource(source: Source, access: SourceAccess, signal: AbortSignal): Promise<SourceConnection> {
-  return source.kind === 'upstream' ? connectUpstream(source, access, signal) : connectNode(source, access, signal);
+export async function connectSource(
+  source: Source,
+  access: SourceAccess,
+  signal: AbortSignal,
+): Promise<SourceConnection> {
+  switch (source.kind) {
+    case 'mesh':
+      return connectNode(source, access, signal);
+    case 'upstream':
+      return connectUpstream(source, access, signal);
+    case 'pushed':
+      if (access.pushed === undefined) throw new IsthmusError('SOURCE_FAILED', 'nothing is pushed to this node');
+      return { stream: await access.pushed.next(signal), linkClass: 'mesh' };
+  }
 }
 
 /**

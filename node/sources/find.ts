@@ -25,11 +25,11 @@ export type FindSources = (sha256: string, downloadToken: string) => Promise<Fou
 
 /** Sources as a message has them: a source without an open port has an empty URL there. */
 export function receivedSources(sources: readonly PackageSource__Output[]): Source[] {
-  return sources.map(({ node, path, url, upstream }) =>
-    upstream === null
-      ? { kind: 'mesh', node, path, ...(url === '' ? {} : { url }) }
-      : { kind: 'upstream', id: upstream.id, url: upstream.url },
-  );
+  return sources.map(({ node, path, url, upstream, pushed }) => {
+    if (pushed) return { kind: 'pushed' };
+    if (upstream !== null) return { kind: 'upstream', id: upstream.id, url: upstream.url };
+    return { kind: 'mesh', node, path, ...(url === '' ? {} : { url }) };
+  });
 }
 
 /** Shorter than a target waits for its first byte, so that a hanging server does not fail the download. */

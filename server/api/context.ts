@@ -19,6 +19,7 @@ import type { StepHandlerRegistry } from '../deployments/steps/handler.ts';
 import type { Mirrors } from '../mirrors/mirrors.ts';
 import type { SubscriptionStatus } from '../events/subscriptions.ts';
 import type { ExplainedSource } from '../packages/explain-sources.ts';
+import type { StepSource } from '../packages/feed.ts';
 import type { PackageMeta, PushResult } from '../packages/push.ts';
 import type { PruneOptions } from '../packages/retention.ts';
 import type { ApiRole } from '../store/access/api-keys.ts';
@@ -86,8 +87,8 @@ export interface ApiServices {
   deletePackage(id: string, version: string, options: DeleteOptions): Promise<Deletion>;
   prunePackages(options: PruneOptions): Promise<Deletion>;
   openPackage(sha256: string): Promise<Readable>;
-  /** The sources of a node for a package, in the order in which it tries them; `feed` is what its step names. */
-  explainSources(requester: Node, wanted: Package, feed?: string): Promise<ExplainedSource[]>;
+  /** The sources of a node for a package, in the order in which it tries them. */
+  explainSources(requester: Node, wanted: Package, step?: StepSource): Promise<ExplainedSource[]>;
   healthChecks(): HealthChecks;
   /** Wakes the task engine: there may be a task to claim. */
   wake(): void;

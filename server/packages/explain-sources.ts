@@ -39,7 +39,7 @@ const ORDER: readonly PackageSourceWhy[] = [
   'machine', 'step', 'site', 'mirror', 'network', 'parent', 'sibling', 'server',
 ]; // prettier-ignore
 
-/** The first version that takes sources outside the mesh. */
+/** The first version that takes sources outside the mesh, and pushed packages. */
 const UPSTREAMS_SINCE = '0.2.0';
 
 /** A source with its place in the order. */
@@ -71,6 +71,13 @@ export function explainSources(fetching: Fetching): ExplainedSource[] {
     };
   });
   return explained.toSorted((a, b) => lateness(a) - lateness(b));
+}
+
+/** The only source of a node to which the server pushes. */
+export function pushedTo(requester: Fetching['requester']): ExplainedSource {
+  const isUsed = isAtLeast(requester, UPSTREAMS_SINCE);
+  const source = { kind: 'pushed' } as const;
+  return { source, why: 'step', because: 'push', bytesPerS: undefined, demoted: undefined, isUsed };
 }
 
 function lateness({ demoted, isUsed }: ExplainedSource): number {

@@ -35,7 +35,7 @@ import type { Store } from '../store/store.ts';
 import type { LiveTopology } from '../topology/live.ts';
 import { deleteVersion, dropOrphans, type FeedBytes } from './delete.ts';
 import { FeedDeltas } from './deltas.ts';
-import { explainSources, type ExplainedSource } from './explain-sources.ts';
+import { explainSources, pushedTo, type ExplainedSource } from './explain-sources.ts';
 import { pruneVersions, type PruneOptions } from './retention.ts';
 import { PackageSources } from './sources.ts';
 import { PUSH_DEFAULTS, pushPackage, type PackageMeta, type PushResult, type PushLimits } from './push.ts';
@@ -55,12 +55,18 @@ export interface FeedDeps {
   readonly pushLimits?: Partial<PushLimits>;
 }
 
-export interface SourcesQuery {
+/** What a step says of its sources. */
+export interface StepSource {
+  /** A package source, a mirror or `server`, which comes first. */
+  readonly feed?: string | undefined;
+  /** Its machines may not fetch. */
+  readonly push?: boolean | undefined;
+}
+
+export interface SourcesQuery extends StepSource {
   readonly roles?: readonly NodeRole[];
   readonly id?: string | undefined;
   readonly version?: string | undefined;
-  /** What the step names. */
-  readonly feed?: string | undefined;
 }
 
 export interface FoundSources {
@@ -172,10 +178,11 @@ export class Feed {
 
   /**
    * The sources of a node for a package, in the order in which it tries them, and why. `feed` is what the step names:
-   * INVALID_FIELD when there is no such source.
+   * INVALID_FIELD when there is no such source. With `push` the server is the only one.
    */
-  async explain(requester: Node, wanted: Package, feed?: string): Promise<ExplainedSource[]> {
+  async explain(requester: Node, wanted: Package, { feed, push = false }: StepSource = {}): Promise<ExplainedSource[]> {
     const { store, topology } = this.#deps;
+    if (push) return [pushedTo(requester)];
     const configured = await store.packageSources.all();
     if (feed !== undefined && !configured.some(({ id }) => id === feed) && !isSourceNode(feed, topology.nodes)) {
       // Perhaps a variable's value, which is not repeated.
@@ -197,7 +204,7 @@ export class Feed {
   async sources(
     nodeId: string,
     sha256: string,
-    { roles, id, version, feed }: SourcesQuery = {},
+    { roles, id, version, ...step }: SourcesQuery = {},
   ): Promise<FoundSources> {
     const { store, topology, signDownloadToken } = this.#deps;
     const same = await store.packages.byDigest(sha256);
@@ -216,8 +223,9 @@ export class Feed {
       node: requester.id,
       expiresAtMs,
     });
-    const explained = await this.explain(requester, known, feed);
-    const sources = explained.filter(({ isUsed }) => isUsed).map(({ source }) => source);
+    const used = (await this.explain(requester, known, step)).filter(({ isUsed }) => isUsed);
+    if (used.length === 0) throw tooOldForPush(requester);
+    const sources = used.map(({ source }) => source);
     return { sources, downloadToken, delta: await this.#deltas.hints(sha256) };
   }
 
@@ -270,6 +278,12 @@ export class Feed {
     if (blob === undefined) throw new IsthmusError('NOT_FOUND', `there is no blob ${sha256}`);
     return blob;
   }
+}
+
+function tooOldForPush({ id, softwareVersion }: Node): IsthmusError {
+  const what = `${id} runs version ${softwareVersion ?? 'unknown'}, which takes no pushed packages`;
+  const remedy = 'Upgrade it, or let the step fetch.';
+  return new IsthmusError('WIRE_VERSION', what, { hop: id, remedy });
 }
 
 /** Whether a step may name this node. */

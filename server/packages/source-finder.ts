@@ -4,6 +4,7 @@ import type { PeerIdentity } from '../../certs/peer.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import { JOIN_ROLES } from '../../contract/join-tokens.ts';
 import type { AsyncHandlers } from '../../lib/grpc/server.ts';
+import type { Source } from '../../lib/blobs/source.ts';
 import { isSha256 } from '../../lib/blobs/digest.ts';
 import type { SourcesHandlers } from '../../proto/gen/isthmus/topology/v1/Sources.ts';
 import type { DeltaHints } from '../../proto/gen/isthmus/topology/v1/DeltaHints.ts';
@@ -38,10 +39,16 @@ interface SourcesMessage {
 
 async function toMessage(finding: Promise<FoundSources>): Promise<SourcesMessage> {
   const { sources: found, downloadToken, delta } = await finding;
-  const sources = found.map((source): PackageSource =>
-    source.kind === 'mesh'
-      ? { node: source.node, path: [...source.path], url: source.url ?? '' }
-      : { upstream: { id: source.id, url: source.url } },
-  );
-  return { sources, downloadToken, delta: delta ?? null };
+  return { sources: found.map(toPackageSource), downloadToken, delta: delta ?? null };
+}
+
+function toPackageSource(source: Source): PackageSource {
+  switch (source.kind) {
+    case 'mesh':
+      return { node: source.node, path: [...source.path], url: source.url ?? '' };
+    case 'upstream':
+      return { upstream: { id: source.id, url: source.url } };
+    case 'pushed':
+      return { pushed: true };
+  }
 }

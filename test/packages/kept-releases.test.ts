@@ -64,7 +64,7 @@ async function machine(hasOpenScript: (task: string) => boolean = () => false): 
     const order: PackagePayload__Output = {
       package: { id: 'web', version: `${major}.0.0`, sha256, sizeBytes: bytes.length, format: 'tar.gz' },
       ...{ installation, downloadToken: 'p', substitute: [], variables: {}, sensitiveNames: [], ...NO_FILE_RULES },
-      sources: [{ node, path: [], url, upstream: null }],
+      sources: [{ node, path: [], url, upstream: null, pushed: false }],
     };
     orders.set(major, order);
   }

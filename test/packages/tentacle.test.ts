@@ -67,7 +67,7 @@ function payload(
   return {
     package: { id: 'web', version, sha256: sha256Of(bytes), sizeBytes: bytes.length, format: 'tar.gz' },
     installation, downloadToken: 'p', substitute: [], variables: {}, sensitiveNames: [], ...NO_FILE_RULES,
-    sources: origins.map(({ node, url }) => ({ node, path: [], url, upstream: null })),
+    sources: origins.map(({ node, url }) => ({ node, path: [], url, upstream: null, pushed: false })),
     ...more,
   }; // prettier-ignore
 }

@@ -7,6 +7,7 @@ import { onTestFinished } from 'vitest';
 import { createSigner, verifyDownloadToken } from '../../certs/signer.ts';
 import { silentLogger } from '../../lib/telemetry/log.ts';
 import { connectSource } from '../../node/sources/connect.ts';
+import { PushedStreams } from '../../node/sources/pushed.ts';
 import { start as startMirror } from '../../mirror/start.ts';
 import type { PackagePayload__Output } from '../../proto/gen/isthmus/tentacle/v1/PackagePayload.ts';
 import { createFeed, type Feed } from '../../server/packages/feed.ts';
@@ -44,14 +45,22 @@ export interface Tiers {
   readonly feed: Feed;
   readonly topology: LiveTopology;
   readonly targets: readonly Target[];
-  readonly mirrors: Readonly<Record<'mirror-eu' | 'mirror-pci', { stop(): Promise<void> }>>;
+  readonly mirrors: Readonly<Record<'mirror-eu' | 'mirror-pci', RunningMirror>>;
+  /** Starts a relay and a mirror beside eu-pci. */
+  addSibling(): Promise<RunningMirror>;
+}
+
+export interface RunningMirror {
+  stop(): Promise<void>;
+  /** After it was stopped. */
+  start(): Promise<void>;
 }
 
 export async function tiers(): Promise<Tiers> {
   const authority = await createTestMesh();
   const store = await openStore({ dataDir: await tempDir(), log: silentLogger() });
   onTestFinished(() => store.close());
-  for (const site of ['eu', 'eu-pci']) await addSite(store, site);
+  for (const site of ['eu', 'eu-pci', 'eu-dmz']) await addSite(store, site);
   const signer = createSigner(authority.authority, 'server-1');
   const { authorityPem, meshId } = authority;
   const topology = await openLiveTopology(store);
@@ -92,26 +101,36 @@ export async function tiers(): Promise<Tiers> {
     what: 'the report of mirror-eu',
   });
   await feed.push(Readable.from([bytes]), { id: 'web', version: '1.0', format: 'tar.gz' }, 'tester');
-  return { authority, server, eu, pci, store, feed, topology, targets, mirrors };
+  const addSibling = async (): Promise<RunningMirror> => {
+    const dmz = await startNode(authority, 'eu-dmz', 'relay', {
+      parents: [{ node: 'eu', address: eu.mesh.address! }],
+    });
+    await linked(eu, dmz);
+    await addNode(store, 'eu-dmz', { role: 'relay', parent: 'eu', site: 'eu-dmz' });
+    await addNode(store, 'mirror-dmz', { role: 'mirror', parent: 'eu-dmz', site: 'eu-dmz' });
+    return mirror(authority, 'mirror-dmz', 'eu-dmz', dmz);
+  };
+  return { authority, server, eu, pci, store, feed, topology, targets, mirrors, addSibling };
 }
 
 async function addSite(store: Store, id: string): Promise<void> {
   await store.sites.insert({ id, name: id, description: '', createdAt: 0 });
 }
 
+interface NewNode {
+  readonly role: 'relay' | 'mirror' | 'tentacle' | 'server';
+  readonly parent: string | null;
+  readonly site: string | null;
+}
+
+async function addNode(store: Store, id: string, { role, parent, site }: NewNode): Promise<void> {
+  const parents = parent === null ? [] : [{ node: parent, dialAddress: null }];
+  await store.transaction((tx) => tx.nodes.insert({ id, role, site, createdAt: 0, parents }));
+}
+
 async function addNodes(store: Store): Promise<void> {
-  const add = (
-    id: string,
-    role: 'relay' | 'mirror' | 'tentacle' | 'server',
-    parent: string | null,
-    site: string | null,
-  ) =>
-    store.transaction((tx) =>
-      tx.nodes.insert({
-        ...{ id, role, site, createdAt: 0 },
-        parents: parent === null ? [] : [{ node: parent, dialAddress: null }],
-      }),
-    );
+  const add = (id: string, role: NewNode['role'], parent: string | null, site: string | null) =>
+    addNode(store, id, { role, parent, site });
   await add('server-1', 'server', null, null);
   await add('eu', 'relay', 'server', 'eu');
   await add('eu-pci', 'relay', 'eu', 'eu-pci');
@@ -121,13 +140,32 @@ async function addNodes(store: Store): Promise<void> {
     await add(id, id.startsWith('m') ? 'mirror' : 'tentacle', 'eu-pci', 'eu-pci');
 }
 
-async function mirror(authority: TestMesh, id: string, site: string, parent: StartedNode, more = {}) {
+async function mirror(
+  authority: TestMesh,
+  id: string,
+  site: string,
+  parent: StartedNode,
+  more = {},
+): Promise<RunningMirror> {
   const { dataDir } = await authority.node(id, 'mirror', { site });
   const parents = [{ node: parent.name, address: parent.mesh.address! }];
-  const running = await startMirror({ dataDir, parents, minFreeBytes: 0, ...more }, { log: silentLogger() });
+  const isUp = () => parent.mesh.links().some((link) => link.peer === id && link.up);
+  const start = async () => {
+    const running = await startMirror({ dataDir, parents, minFreeBytes: 0, ...more }, { log: silentLogger() });
+    await waitFor(isUp, { what: `the link to ${id}` });
+    return running;
+  };
+  let running = await start();
   onTestFinished(() => running.stop());
-  await waitFor(() => parent.mesh.links().some((link) => link.peer === id && link.up));
-  return running;
+  return {
+    stop: async () => {
+      await running.stop();
+      await waitFor(() => !isUp(), { what: `the end of ${id}` });
+    },
+    start: async () => {
+      running = await start();
+    },
+  };
 }
 
 async function target(authority: TestMesh, feed: Feed, id: string, parent: StartedNode): Promise<Target> {
@@ -135,13 +173,15 @@ async function target(authority: TestMesh, feed: Feed, id: string, parent: Start
     parents: [{ node: parent.name, address: parent.mesh.address! }],
   });
   await linked(parent, node);
-  const access = { mesh: node.mesh, identity: node.identity, revocations: node.revocations, loopback: true };
+  const pushed = new PushedStreams();
+  node.mesh.listen('push', (stream) => pushed.accept(stream));
+  const access = { mesh: node.mesh, identity: node.identity, revocations: node.revocations, loopback: true, pushed };
   const dataDir = join(node.dataDir, 'data');
   await mkdir(dataDir);
   const connect = (source: Parameters<typeof connectSource>[0], signal: AbortSignal) =>
     connectSource(source, access, signal);
   const packages = await createPackages({
-    ...{ dataDir, connect, onWrongSource: () => undefined, log: silentLogger(), stallMs: 10_000 },
+    ...{ dataDir, connect, onWrongSource: () => undefined, log: silentLogger(), stallMs: 10_000, probeEveryMs: 200 },
     hasOpenScript: () => false,
     ...NOWHERE_ELSE,
   });
@@ -161,7 +201,7 @@ export function payload({ sources, downloadToken }: Awaited<ReturnType<typeof so
   return {
     package: { id: 'web', version: '1.0.0', sha256, sizeBytes: bytes.length, format: 'tar.gz' },
     installation: { project: 'shop', environment: 'prod', step: 'web' }, downloadToken, substitute: [], variables: {}, sensitiveNames: [], ...NO_FILE_RULES,
-    sources: sources.map(({ node = '', path = [], url = '' }) => ({ node, path, url, upstream: null })),
+    sources: sources.map(({ node = '', path = [], url = '', pushed = false }) => ({ node, path, url, upstream: null, pushed })),
   }; // prettier-ignore
 }
 

@@ -80,7 +80,7 @@ function request(from: Pick<Origin, 'node' | 'url'>, given: Given = {}): BeginRe
   const listed = `${sha256}  ${name}\n`;
   return {
     ...{ id, tarball: name, sizeBytes: body.length, sums: given.sums ?? listed, signature: signSums(listed, key) },
-    ...{ sources: [{ ...from, path: [], upstream: null }], downloadToken: 'token', confirmWithinS: 120 },
+    ...{ sources: [{ ...from, path: [], upstream: null, pushed: false }], downloadToken: 'token', confirmWithinS: 120 },
   };
 }
 

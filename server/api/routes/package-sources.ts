@@ -11,7 +11,9 @@ import {
 import type { PackageStep } from '../../../contract/projects.ts';
 import { BySlug, PageQuery } from '../../../contract/schema.ts';
 import { IsthmusError } from '../../../contract/errors.ts';
+import { nameOf } from '../../../lib/blobs/source.ts';
 import { packageIdKey } from '../../../lib/package-versions.ts';
+import type { StepSource } from '../../packages/feed.ts';
 import { createPackageSource, deletePackageSource } from '../../packages/package-sources.ts';
 import type { ExplainedSource } from '../../packages/explain-sources.ts';
 import { resolveAt } from '../../projects/resolve.ts';
@@ -129,20 +131,20 @@ interface Question {
 async function explain(context: ApiContext, machine: Machine, question: Question): Promise<SourceExplanation> {
   const { store, services } = context;
   const wanted = await services.findPackage(question.package, question.version);
-  const feed = await stepFeed(context, machine, question);
+  const step = await stepSource(context, machine, question);
   const node = await store.nodes.get(machine.id);
-  const sources = await services.explainSources(node, wanted, feed);
+  const sources = await services.explainSources(node, wanted, step);
   const { id, version } = wanted;
-  return { machine: machine.id, package: id, version, feed: feed ?? null, sources: sources.map(toView) };
+  return { machine: machine.id, package: id, version, feed: step.feed ?? null, sources: sources.map(toView) };
 }
 
-/** What the first step of the project with this package names on the machine. */
-async function stepFeed(
+/** What the first step of the project with this package says of its sources on the machine. */
+async function stepSource(
   { store, sealer }: ApiContext,
   { id: machine, targetRoles }: Machine,
   { package: wanted, project, environment }: Question,
-): Promise<string | undefined> {
-  if (project === undefined && environment === undefined) return undefined;
+): Promise<StepSource> {
+  if (project === undefined && environment === undefined) return {};
   if (project === undefined || environment === undefined) {
     const field = project === undefined ? 'project' : 'environment';
     throw new IsthmusError('INVALID_FIELD', 'what a step names depends on project and environment', { field });
@@ -153,10 +155,10 @@ async function stepFeed(
   if (step === undefined) {
     throw new IsthmusError('INVALID_FIELD', `no step of project ${project} installs ${wanted}`, { field: 'project' });
   }
-  if (step.feed === undefined) return undefined;
+  if (step.feed === undefined) return { push: step.push };
   const variables = await store.variables.all(project);
   const { values } = resolveAt(variables, { environment, machine, targetRoles }, sealer);
-  return feedOf(step, values);
+  return { feed: feedOf(step, values), push: step.push };
 }
 
 function isPackageStep(step: ProcessStep): step is PackageStep {
@@ -164,12 +166,10 @@ function isPackageStep(step: ProcessStep): step is PackageStep {
 }
 
 function toView({ source, why, because, bytesPerS, demoted, isUsed }: ExplainedSource): ExplainedSourceView {
-  const about =
-    source.kind === 'mesh'
-      ? { source: source.node, path: source.path, url: source.url ?? null }
-      : { source: source.id, path: [], url: source.url };
   return {
-    ...{ ...about, kind: source.kind, why, because },
+    ...{ source: nameOf(source), kind: source.kind, why, because },
+    path: source.kind === 'mesh' ? source.path : [],
+    url: source.kind === 'pushed' ? null : (source.url ?? null),
     bytesPerS: bytesPerS ?? null,
     demotedAt: demoted?.atMs ?? null,
     demotedCode: demoted?.code ?? null,

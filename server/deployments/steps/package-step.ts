@@ -86,9 +86,10 @@ function packageRunner(action: PackageAction, step: PackageStep, context: Action
       if (!hasFailed) await tx.installed.succeeded(at, Date.now());
     },
   };
-  const feed = action === 'acquire' ? feedOf(step, context.variables.values) : undefined;
+  const { push } = step;
+  const from = action === 'acquire' ? { feed: feedOf(step, context.variables.values), push } : undefined;
   return (run, ticket) =>
-    runPackageTicket(run, ticket, { action, payload, findSources, feed, onSucceeded: onSucceeded[action] });
+    runPackageTicket(run, ticket, { action, payload, findSources, from, onSucceeded: onSucceeded[action] });
 }
 
 /** What only staging needs: accounts and permissions of the files, and the variables to substitute. */

@@ -24,6 +24,8 @@ export interface SourcesAbout {
   readonly id?: string | undefined;
   readonly version?: string | undefined;
   readonly feed?: string | undefined;
+  /** The machine may not fetch. */
+  readonly push?: boolean | undefined;
 }
 
 /** The sources from which a tentacle may fetch a digest, nearest first, and the download token that allows it. */
@@ -36,14 +38,16 @@ export type FindSources = (
   readonly downloadToken: string;
   /** What a delta needs. */
   readonly delta?: DeltaHints | null;
+  /** Of a machine that may not fetch: offers the bytes to it until the signal aborts. */
+  readonly offer?: ((signal: AbortSignal) => Promise<void>) | undefined;
 }>;
 
 export interface PackageWork {
   readonly action: PackageAction;
   readonly payload: PackagePayload;
   readonly findSources: FindSources;
-  /** The source that the step names. */
-  readonly feed?: string | undefined;
+  /** What the step says of its sources. */
+  readonly from?: Pick<SourcesAbout, 'feed' | 'push'> | undefined;
   /** Runs in the transaction that ends the ticket, when it has succeeded. */
   readonly onSucceeded?: ((tx: StoreTransaction) => Promise<void>) | undefined;
 }
@@ -113,18 +117,21 @@ async function acquire(
   run: MachineRun,
   client: GrpcClient<TentacleClient>,
   ticket: Ticket,
-  { payload, findSources, feed }: PackageWork,
+  { payload, findSources, from }: PackageWork,
   answered: () => Promise<void>,
 ): Promise<AcquireDetail> {
   const { context, executor } = run;
   const startedMs = performance.now();
   const { id, version, sha256 = '' } = payload.package ?? {};
-  const { sources, downloadToken, delta } = await findSources(executor, sha256, { id, version, feed });
+  const found = await findSources(executor, sha256, { id, version, ...from });
+  const { sources, downloadToken, delta, offer } = found;
   const envelope = envelopeOf(run, ticket, {
     kind: 'acquire',
     payload: { ...payload, sources: [...sources], downloadToken, delta: delta ?? null },
   });
   const call = (await client.ready()).acquirePackage({ envelope });
+  const over = new AbortController();
+  const offered = offer?.(over.signal);
   call.on('error', () => undefined);
   const unsubscribes = [context.halt, context.finish].map((signal) => whenAborted(signal, () => call.cancel()));
   const report = new ProgressReport(run, ticket);
@@ -140,6 +147,8 @@ async function acquire(
   } finally {
     for (const unsubscribe of unsubscribes) unsubscribe();
     call.cancel();
+    over.abort();
+    await offered;
   }
   throw new IsthmusError('UNREACHABLE', 'the download ended without a result', { hop: executor });
 }

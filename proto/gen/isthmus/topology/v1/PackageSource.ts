@@ -16,6 +16,10 @@ export interface PackageSource {
    * Set for a source outside the mesh, which the requester reaches itself; node, path and url are then empty.
    */
   'upstream'?: (_isthmus_topology_v1_UpstreamSource | null);
+  /**
+   * The server itself opens the streams, of the service `push`; all other fields are then empty.
+   */
+  'pushed'?: (boolean);
 }
 
 export interface PackageSource__Output {
@@ -32,4 +36,8 @@ export interface PackageSource__Output {
    * Set for a source outside the mesh, which the requester reaches itself; node, path and url are then empty.
    */
   'upstream': (_isthmus_topology_v1_UpstreamSource__Output | null);
+  /**
+   * The server itself opens the streams, of the service `push`; all other fields are then empty.
+   */
+  'pushed': (boolean);
 }
