@@ -239,6 +239,15 @@ export const packagesMutants: Mutants = {
     replace: 'if (!isFirst && block.length < BLOCK_BYTES) return undefined;',
     red: { file: 'test/packages/lying-archives.test.ts', test: ['tar', 'no end'] },
   },
+  'push-to-old-node': {
+    file: 'server/packages/explain-sources.ts',
+    find: "because: 'push', bytesPerS: undefined, demoted: undefined, isUsed }",
+    replace: "because: 'push', bytesPerS: undefined, demoted: undefined, isUsed: isUsed || true }",
+    red: {
+      file: 'test/packages/source-order.test.ts',
+      test: ['a package that is pushed', 'is not pushed to a version that does not know how'],
+    },
+  },
   'token-sent-upstream': {
     file: 'lib/blobs/blob-client.ts',
     find: "? { host: connection.host, 'accept-encoding': 'identity' }",
