@@ -77,6 +77,11 @@ it(
     expect(output).toMatch(/^eu-pci-1 +eu > eu-pci +3 .*mirror-eu-pci/m);
     expect(output).toMatch(/^us-1 +us +2 /m);
     expect(output).toMatch(/crossed each link between sites once/);
+    const stages = [/^(BEFORE ACQUISITION|ACQUISITION|STEPS)$/gm, /^us-1: (?:prepare|web|check)\/(\w+) succeeded/gm];
+    expect(stages.map((lines) => [...output.matchAll(lines)].map(([, what]) => what))).toEqual([
+      ['BEFORE ACQUISITION', 'ACQUISITION', 'STEPS'],
+      ['script', 'acquire', 'stage', 'pre', 'activate', 'post', 'settle', 'script'],
+    ]);
     expect(await processesOf(folder)).toEqual([]);
   },
   limitMs,

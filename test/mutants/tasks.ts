@@ -18,6 +18,15 @@ export const tasksMutants: Mutants = {
       test: ['fetches every package on every machine after the steps before it, and before any other step'],
     },
   },
+  'unreachable-holds-up-all': {
+    file: 'server/deployments/run.ts',
+    find: 'byTarget.size > 1 ? { answerLimitMs } : {}',
+    replace: '{}',
+    red: {
+      file: 'test/tasks/stages.test.ts',
+      test: ['goes on without a machine that gives no answer for half of its time'],
+    },
+  },
   'named-machine-stops-nobody': {
     file: 'server/tasks/planned-steps.ts',
     find: 'steps[step]?.machine !== undefined',
