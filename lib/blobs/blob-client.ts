@@ -4,6 +4,7 @@ import { request as httpRequest, type ClientRequest, type IncomingMessage } from
 import type { Duplex } from 'node:stream';
 import { Watchdog, within } from '../async/deadline.ts';
 import { isErrorCode, IsthmusError, type ErrorCode } from '../../contract/errors.ts';
+import { piecesOf } from './pieces.ts';
 import { TooSlow, type SourceClass } from './progress-floor.ts';
 import { parseContentRange } from './ranges.ts';
 
@@ -187,7 +188,7 @@ async function* bodyOf(response: IncomingMessage, question: Asked, close: () => 
   });
   try {
     watchdog.feed();
-    for await (const chunk of response as AsyncIterable<Buffer>) {
+    for await (const chunk of piecesOf(response)) {
       watchdog.rest();
       const rest = skip >= chunk.length ? undefined : chunk.subarray(skip);
       skip = Math.max(0, skip - chunk.length);
