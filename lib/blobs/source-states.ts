@@ -133,23 +133,24 @@ export class SourceStates {
     this.#options.log.info({ source: key }, 'a source of packages works again');
   }
 
-  async #isGood({ source, blob, open }: Failure): Promise<boolean> {
+  async #isGood(failure: Failure): Promise<boolean> {
+    const { source, blob, open } = failure;
     const signal = AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(PROBE_TIMEOUT_MS)]);
     const fromByte = blob.sizeBytes > PROBE_BYTES ? randomInt(blob.sizeBytes - PROBE_BYTES) : 0;
     try {
       const answer = await open(source, fromByte, signal);
       if (answer.sizeBytes !== blob.sizeBytes) return false;
       const came = await firstOf(answer, Math.min(PROBE_BYTES, blob.sizeBytes - fromByte));
-      return await this.#isRight(blob, fromByte, came);
+      return await this.#isRight(failure, fromByte, came);
     } catch (thrown) {
       return ABOUT_THE_PACKAGE.has(IsthmusError.from(thrown).code);
     }
   }
 
-  /** Whether bytes are those that this node has at their place; nothing is wrong with them when it has none. */
-  async #isRight({ sha256 }: BlobInfo, fromByte: number, came: Buffer): Promise<boolean> {
-    const own = await this.#options.blobs?.open(sha256);
-    if (own === undefined) return true;
+  /** Whether bytes are those that this node has at their place. Without them wrong bytes cannot be told from others. */
+  async #isRight({ blob, code }: Failure, fromByte: number, came: Buffer): Promise<boolean> {
+    const own = await this.#options.blobs?.open(blob.sha256);
+    if (own === undefined) return code !== 'PACKAGE_HASH_MISMATCH';
     try {
       const { buffer } = await own.file.read(Buffer.alloc(came.length), 0, came.length, fromByte);
       return buffer.equals(came);

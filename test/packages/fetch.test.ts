@@ -300,7 +300,12 @@ describe('a source that goes last', () => {
     ['fails', 'SOURCE_FAILED', status(500)],
     ['sends wrong bytes', 'PACKAGE_HASH_MISMATCH', wrongBytes(randomBytes(sizeBytes))],
   ])('because it %s is back after two good probes in a row', async (_, code, behaviour) => {
-    const near = await startOrigin(mesh, 'near', body, behaviour, behaviour, good, behaviour);
+    const seen = Promise.withResolvers<void>();
+    const later: Behaviour = async (served) => {
+      await seen.promise;
+      await behaviour(served);
+    };
+    const near = await startOrigin(mesh, 'near', body, behaviour, later, good, behaviour);
     const far = await startOrigin(mesh, 'far', body);
     const blobs = await BlobStore.open(await tempDir());
     const states = statesOf({ blobs, probeEveryMs: 50 });
@@ -312,6 +317,7 @@ describe('a source that goes last', () => {
       demotedAtMs: expect.any(Number) as number,
       code,
     });
+    seen.resolve();
     await back(states);
     // The failure, then probes: bad, good, bad, good, good.
     expect(near.requests.length).toBeGreaterThanOrEqual(6);
