@@ -21,7 +21,9 @@ const STATEMENT_LIFETIME_MS = 7 * DAY_MS;
 export const SKEW_MS = 5 * 60_000;
 
 /** The kinds of call that an envelope is for. */
-export type EnvelopeKind = 'script' | 'acquire' | 'stage' | 'activate' | 'settle' | 'cancel' | 'warm';
+export type EnvelopeKind = 'script' | 'acquire' | 'stage' | 'activate' | 'settle' | 'cancel' | MirrorOrderKind;
+/** Those for mirrors. */
+type MirrorOrderKind = 'warm' | 'keep' | 'verify' | 'collect';
 
 export interface EnvelopeContent {
   /** The tentacle, or the mirror, that the order is for. */

@@ -90,6 +90,11 @@ export interface EventData {
   };
   'mesh.initialised': { readonly node: string };
   /** A second process of a node was denied. */
+  'mirror.cache-filled': Nothing;
+  'mirror.cache-freed': Nothing;
+  'mirror.damage-found': { readonly packages: number };
+  'mirror.pinned': { readonly package: string; readonly version: string };
+  'mirror.unpinned': { readonly package: string; readonly version: string };
   'node.cloned': {
     readonly hostname: string;
     readonly address: string | null;
@@ -213,6 +218,11 @@ export const EVENT_SUBJECTS = {
   'machine.deleted': 'machine',
   'machine.health-changed': 'machine',
   'mesh.initialised': 'mesh',
+  'mirror.cache-filled': 'node',
+  'mirror.cache-freed': 'node',
+  'mirror.damage-found': 'node',
+  'mirror.pinned': 'node',
+  'mirror.unpinned': 'node',
   'node.cloned': 'node',
   'node.joined': 'node',
   'node.reactivated': 'node',

@@ -5,6 +5,29 @@ import { ReleaseVersion } from './releases.ts';
 import { Closed, ErrorCode, List, Nullable, PageOf, Sha256, Slug, Slugs, Timestamp } from './schema.ts';
 import { DeadlineS } from './tasks.ts';
 
+export const CacheCounters = Type.Object(
+  {
+    hits: Type.Integer({ description: 'Requests answered from the disk.' }),
+    fetches: Type.Integer({ description: 'Requests that started a fetch.' }),
+    sharedFetches: Type.Integer({ description: 'Requests that followed the fetch of another one.' }),
+    uncached: Type.Integer({ description: 'Fetches that had no room in the cache.' }),
+    bytesIn: Type.Integer({ description: 'From sources.' }),
+    bytesOut: Type.Integer({ description: 'To requesters.' }),
+    bytesSaved: Type.Integer({ description: 'What did not cross the line above the mirror.' }),
+    firstByteMs: Nullable(Type.Number({ description: 'Until the first byte of an answer, on average.' })),
+    evictions: Type.Object({
+      quota: Type.Integer(),
+      freeSpace: Type.Integer(),
+      write: Type.Integer({ description: 'The disk was full although the marks said otherwise.' }),
+      request: Type.Integer({ description: 'Somebody requested it.' }),
+    }),
+    damaged: Type.Integer({ description: 'Packages that were found to be changed on the disk.' }),
+    repaired: Type.Integer(),
+  },
+  { $id: 'CacheCounters', description: 'Since the mirror joined.' },
+);
+export type CacheCounters = Static<typeof CacheCounters>;
+
 export const MirrorStatus = Type.Object(
   {
     quotaBytes: Nullable(Type.Integer({ description: 'The most that the cache may use; null for no limit.' })),
@@ -14,6 +37,10 @@ export const MirrorStatus = Type.Object(
     packageBytes: Type.Integer(),
     partialBytes: Type.Integer({ description: 'Of interrupted and running fetches.' }),
     fetching: Type.Integer({ description: 'Packages that it is fetching.' }),
+    full: Type.Boolean({ description: 'The last package had no room although all was evicted that may be.' }),
+    pinned: Type.Integer({ description: 'Packages that are not evicted.' }),
+    leased: Type.Integer({ description: 'Packages that open deployments need.' }),
+    counters: CacheCounters,
   },
   { $id: 'MirrorStatus' },
 );
@@ -44,6 +71,9 @@ export const CachedPackage = Type.Object(
     sha256: Sha256,
     sizeBytes: Type.Integer(),
     usedAt: Timestamp,
+    uses: Type.Integer({ description: 'How often it was requested.' }),
+    pinned: Type.Boolean(),
+    leased: Type.Boolean({ description: 'An open deployment needs it.' }),
     packages: List(Type.Object({ id: PackageId, version: PackageVersionName }), {
       description: 'What the feed of the server knows by this digest.',
     }),
@@ -51,6 +81,47 @@ export const CachedPackage = Type.Object(
   { $id: 'CachedPackage' },
 );
 export type CachedPackage = Static<typeof CachedPackage>;
+
+const FeedNames = List(Type.Object({ id: PackageId, version: PackageVersionName }), {
+  description: 'What the feed of the server knows by this digest.',
+});
+
+export const PinnedVersion = Closed({ package: PackageId, version: PackageVersionName }, { $id: 'PinnedVersion' });
+
+export const Verification = Closed(
+  { repair: Type.Optional(Type.Boolean({ description: 'Fetches what is damaged again.' })) },
+  { $id: 'Verification' },
+);
+
+export const VerifiedCache = Type.Object(
+  {
+    checked: Type.Integer(),
+    damaged: List(Type.Object({ sha256: Sha256, repaired: Type.Boolean(), packages: FeedNames })),
+  },
+  { $id: 'VerifiedCache' },
+);
+export type VerifiedCache = Static<typeof VerifiedCache>;
+
+export const Collection = Closed(
+  { dryRun: Type.Optional(Type.Boolean({ description: 'Answers what would go, and removes nothing.' })) },
+  { $id: 'Collection' },
+);
+
+export const CollectedCache = Type.Object(
+  {
+    dryRun: Type.Boolean(),
+    removed: List(
+      Type.Object({
+        sha256: Sha256,
+        sizeBytes: Type.Integer(),
+        what: Type.String({ description: '`package`, `partial` for an interrupted fetch, or `damaged`.' }),
+        packages: FeedNames,
+      }),
+    ),
+  },
+  { $id: 'CollectedCache' },
+);
+export type CollectedCache = Static<typeof CollectedCache>;
 
 export const CachedPackagePage = PageOf(CachedPackage, 'CachedPackagePage');
 

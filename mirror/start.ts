@@ -84,7 +84,7 @@ async function assemble(config: MirrorConfig, log: Logger, teardown: Teardown): 
   teardown.add(() => saver.stop());
   teardown.add(() => cache.stop());
   teardown.add(startScrubbing({ blobs, cache }, log));
-  serveMirror({ node, cache, limits, folder, log, teardown });
+  serveMirror({ node, cache, blobs, limits, folder, log, teardown });
   const server = new BlobServer<Requester>(originOf(cache, identity, mesh.denials), log);
   teardown.add(() => server.stop());
   mesh.listen(FEED_SERVICE, (stream) => server.accept(stream, { peer: stream.peer, at: 'mesh' }));
@@ -92,7 +92,10 @@ async function assemble(config: MirrorConfig, log: Logger, teardown: Teardown): 
   const openPort = await openPortOf(config, { identity, revocations, denials, log }, server);
   if (openPort !== undefined) teardown.add(() => openPort.stop());
   const feed = openPort === undefined ? undefined : urlOf(config, openPort);
-  const extra = () => ({ feedUrl: feed ?? '', cachedBytes: cache.cachedBytes });
+  const extra = () => ({
+    ...{ feedUrl: feed ?? '', cachedBytes: cache.cachedBytes },
+    cache: { full: cache.isFull, damaged: cache.counts.damaged },
+  });
   const takeOut = (damaged: string) => cache.putAside(damaged);
   const upkeep = {
     feedLoopback: access.loopback,

@@ -45,8 +45,8 @@ export interface ReportOptions {
   readonly dataDir: string;
   /** Where this node says whether it is connected. */
   readonly status?: StatusFile;
-  /** Further facts: a mirror's feed URL and cached bytes, a relay's address. */
-  readonly extra?: () => Pick<NodeReport, 'feedUrl' | 'cachedBytes' | 'meshAddress'>;
+  /** Further facts: a mirror's feed URL and cache, a relay's address. */
+  readonly extra?: () => Pick<NodeReport, 'feedUrl' | 'cachedBytes' | 'meshAddress' | 'cache'>;
   /** Of a node that fetches packages. */
   readonly abandonedSources?: AbandonedSources;
   readonly sourceStates?: () => readonly SourceState[];

@@ -60,6 +60,7 @@ import { startTasks, type Tasks } from './tasks/start.ts';
 import { openLiveTopology, type LiveTopology } from './topology/live.ts';
 import { createMirrorClients } from './mirrors/clients.ts';
 import { Mirrors } from './mirrors/mirrors.ts';
+import { startProtection } from './mirrors/protection.ts';
 import { createUpgradeClients } from './upgrades/clients.ts';
 import { createRouteResolver, dispatchRoutes, type RouteResolver } from './topology/route-resolver.ts';
 import { startTopology, type TopologyServices } from './topology/start.ts';
@@ -193,6 +194,7 @@ async function assemble(config: ServerConfig, log: Logger, teardown: Teardown): 
   const mirrorClients = createMirrorClients(dial, onSilent);
   teardown.add(() => mirrorClients.close());
   const mirrors = new Mirrors({ topology, clients: mirrorClients, routesOf, sign });
+  teardown.add(startProtection({ store, mirrors, mirrorsOf: (machine) => feed.mirrorsOf(machine), log }));
   const serve = (stream: MeshStream) => feed.serve(stream);
   const findSources: FindSources = async (node, sha256, about) => ({
     ...(await sourcesOf(feed, node, sha256, about)),

@@ -24,6 +24,7 @@ export const BACKGROUND_TASKS = [
   'mirror.pull',
   'mirror.scrub',
   'mirror.state',
+  'mirrors.protection',
   'node.reparent',
   'node.report',
   'outages.record',

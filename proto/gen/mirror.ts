@@ -3,12 +3,22 @@ import type { EnumTypeDefinition, MessageTypeDefinition } from '@grpc/proto-load
 
 import type { HealthReport as _isthmus_health_v1_HealthReport, HealthReport__Output as _isthmus_health_v1_HealthReport__Output } from './isthmus/health/v1/HealthReport.ts';
 import type { Interpreter as _isthmus_health_v1_Interpreter, Interpreter__Output as _isthmus_health_v1_Interpreter__Output } from './isthmus/health/v1/Interpreter.ts';
+import type { CacheCounters as _isthmus_mirror_v1_CacheCounters, CacheCounters__Output as _isthmus_mirror_v1_CacheCounters__Output } from './isthmus/mirror/v1/CacheCounters.ts';
+import type { CollectPayload as _isthmus_mirror_v1_CollectPayload, CollectPayload__Output as _isthmus_mirror_v1_CollectPayload__Output } from './isthmus/mirror/v1/CollectPayload.ts';
+import type { CollectResponse as _isthmus_mirror_v1_CollectResponse, CollectResponse__Output as _isthmus_mirror_v1_CollectResponse__Output } from './isthmus/mirror/v1/CollectResponse.ts';
+import type { DamagedPackage as _isthmus_mirror_v1_DamagedPackage, DamagedPackage__Output as _isthmus_mirror_v1_DamagedPackage__Output } from './isthmus/mirror/v1/DamagedPackage.ts';
+import type { KeepPayload as _isthmus_mirror_v1_KeepPayload, KeepPayload__Output as _isthmus_mirror_v1_KeepPayload__Output } from './isthmus/mirror/v1/KeepPayload.ts';
+import type { KeepResponse as _isthmus_mirror_v1_KeepResponse, KeepResponse__Output as _isthmus_mirror_v1_KeepResponse__Output } from './isthmus/mirror/v1/KeepResponse.ts';
+import type { Lease as _isthmus_mirror_v1_Lease, Lease__Output as _isthmus_mirror_v1_Lease__Output } from './isthmus/mirror/v1/Lease.ts';
 import type { ListRequest as _isthmus_mirror_v1_ListRequest, ListRequest__Output as _isthmus_mirror_v1_ListRequest__Output } from './isthmus/mirror/v1/ListRequest.ts';
 import type { MirrorClient as _isthmus_mirror_v1_MirrorClient, MirrorDefinition as _isthmus_mirror_v1_MirrorDefinition } from './isthmus/mirror/v1/Mirror.ts';
 import type { MirrorStatus as _isthmus_mirror_v1_MirrorStatus, MirrorStatus__Output as _isthmus_mirror_v1_MirrorStatus__Output } from './isthmus/mirror/v1/MirrorStatus.ts';
+import type { Removed as _isthmus_mirror_v1_Removed, Removed__Output as _isthmus_mirror_v1_Removed__Output } from './isthmus/mirror/v1/Removed.ts';
 import type { StatusRequest as _isthmus_mirror_v1_StatusRequest, StatusRequest__Output as _isthmus_mirror_v1_StatusRequest__Output } from './isthmus/mirror/v1/StatusRequest.ts';
 import type { StoredPackage as _isthmus_mirror_v1_StoredPackage, StoredPackage__Output as _isthmus_mirror_v1_StoredPackage__Output } from './isthmus/mirror/v1/StoredPackage.ts';
 import type { StoredPackages as _isthmus_mirror_v1_StoredPackages, StoredPackages__Output as _isthmus_mirror_v1_StoredPackages__Output } from './isthmus/mirror/v1/StoredPackages.ts';
+import type { VerifyPayload as _isthmus_mirror_v1_VerifyPayload, VerifyPayload__Output as _isthmus_mirror_v1_VerifyPayload__Output } from './isthmus/mirror/v1/VerifyPayload.ts';
+import type { VerifyResponse as _isthmus_mirror_v1_VerifyResponse, VerifyResponse__Output as _isthmus_mirror_v1_VerifyResponse__Output } from './isthmus/mirror/v1/VerifyResponse.ts';
 import type { WarmPayload as _isthmus_mirror_v1_WarmPayload, WarmPayload__Output as _isthmus_mirror_v1_WarmPayload__Output } from './isthmus/mirror/v1/WarmPayload.ts';
 import type { WarmProgress as _isthmus_mirror_v1_WarmProgress, WarmProgress__Output as _isthmus_mirror_v1_WarmProgress__Output } from './isthmus/mirror/v1/WarmProgress.ts';
 import type { AcquireProgress as _isthmus_tentacle_v1_AcquireProgress, AcquireProgress__Output as _isthmus_tentacle_v1_AcquireProgress__Output } from './isthmus/tentacle/v1/AcquireProgress.ts';
@@ -35,6 +45,7 @@ import type { TentacleClient as _isthmus_tentacle_v1_TentacleClient, TentacleDef
 import type { TicketRequest as _isthmus_tentacle_v1_TicketRequest, TicketRequest__Output as _isthmus_tentacle_v1_TicketRequest__Output } from './isthmus/tentacle/v1/TicketRequest.ts';
 import type { AbandonedSource as _isthmus_topology_v1_AbandonedSource, AbandonedSource__Output as _isthmus_topology_v1_AbandonedSource__Output } from './isthmus/topology/v1/AbandonedSource.ts';
 import type { Assignment as _isthmus_topology_v1_Assignment, Assignment__Output as _isthmus_topology_v1_Assignment__Output } from './isthmus/topology/v1/Assignment.ts';
+import type { CacheState as _isthmus_topology_v1_CacheState, CacheState__Output as _isthmus_topology_v1_CacheState__Output } from './isthmus/topology/v1/CacheState.ts';
 import type { DeltaBase as _isthmus_topology_v1_DeltaBase, DeltaBase__Output as _isthmus_topology_v1_DeltaBase__Output } from './isthmus/topology/v1/DeltaBase.ts';
 import type { DeltaHints as _isthmus_topology_v1_DeltaHints, DeltaHints__Output as _isthmus_topology_v1_DeltaHints__Output } from './isthmus/topology/v1/DeltaHints.ts';
 import type { Denial as _isthmus_topology_v1_Denial, Denial__Output as _isthmus_topology_v1_Denial__Output } from './isthmus/topology/v1/Denial.ts';
@@ -66,12 +77,22 @@ export interface ProtoGrpcType {
     }
     mirror: {
       v1: {
+        CacheCounters: MessageTypeDefinition<_isthmus_mirror_v1_CacheCounters, _isthmus_mirror_v1_CacheCounters__Output>
+        CollectPayload: MessageTypeDefinition<_isthmus_mirror_v1_CollectPayload, _isthmus_mirror_v1_CollectPayload__Output>
+        CollectResponse: MessageTypeDefinition<_isthmus_mirror_v1_CollectResponse, _isthmus_mirror_v1_CollectResponse__Output>
+        DamagedPackage: MessageTypeDefinition<_isthmus_mirror_v1_DamagedPackage, _isthmus_mirror_v1_DamagedPackage__Output>
+        KeepPayload: MessageTypeDefinition<_isthmus_mirror_v1_KeepPayload, _isthmus_mirror_v1_KeepPayload__Output>
+        KeepResponse: MessageTypeDefinition<_isthmus_mirror_v1_KeepResponse, _isthmus_mirror_v1_KeepResponse__Output>
+        Lease: MessageTypeDefinition<_isthmus_mirror_v1_Lease, _isthmus_mirror_v1_Lease__Output>
         ListRequest: MessageTypeDefinition<_isthmus_mirror_v1_ListRequest, _isthmus_mirror_v1_ListRequest__Output>
         Mirror: SubtypeConstructor<typeof grpc.Client, _isthmus_mirror_v1_MirrorClient> & { service: _isthmus_mirror_v1_MirrorDefinition }
         MirrorStatus: MessageTypeDefinition<_isthmus_mirror_v1_MirrorStatus, _isthmus_mirror_v1_MirrorStatus__Output>
+        Removed: MessageTypeDefinition<_isthmus_mirror_v1_Removed, _isthmus_mirror_v1_Removed__Output>
         StatusRequest: MessageTypeDefinition<_isthmus_mirror_v1_StatusRequest, _isthmus_mirror_v1_StatusRequest__Output>
         StoredPackage: MessageTypeDefinition<_isthmus_mirror_v1_StoredPackage, _isthmus_mirror_v1_StoredPackage__Output>
         StoredPackages: MessageTypeDefinition<_isthmus_mirror_v1_StoredPackages, _isthmus_mirror_v1_StoredPackages__Output>
+        VerifyPayload: MessageTypeDefinition<_isthmus_mirror_v1_VerifyPayload, _isthmus_mirror_v1_VerifyPayload__Output>
+        VerifyResponse: MessageTypeDefinition<_isthmus_mirror_v1_VerifyResponse, _isthmus_mirror_v1_VerifyResponse__Output>
         WarmPayload: MessageTypeDefinition<_isthmus_mirror_v1_WarmPayload, _isthmus_mirror_v1_WarmPayload__Output>
         WarmProgress: MessageTypeDefinition<_isthmus_mirror_v1_WarmProgress, _isthmus_mirror_v1_WarmProgress__Output>
       }
@@ -108,6 +129,7 @@ export interface ProtoGrpcType {
       v1: {
         AbandonedSource: MessageTypeDefinition<_isthmus_topology_v1_AbandonedSource, _isthmus_topology_v1_AbandonedSource__Output>
         Assignment: MessageTypeDefinition<_isthmus_topology_v1_Assignment, _isthmus_topology_v1_Assignment__Output>
+        CacheState: MessageTypeDefinition<_isthmus_topology_v1_CacheState, _isthmus_topology_v1_CacheState__Output>
         DeltaBase: MessageTypeDefinition<_isthmus_topology_v1_DeltaBase, _isthmus_topology_v1_DeltaBase__Output>
         DeltaHints: MessageTypeDefinition<_isthmus_topology_v1_DeltaHints, _isthmus_topology_v1_DeltaHints__Output>
         Denial: MessageTypeDefinition<_isthmus_topology_v1_Denial, _isthmus_topology_v1_Denial__Output>

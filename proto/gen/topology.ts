@@ -5,6 +5,7 @@ import type { HealthReport as _isthmus_health_v1_HealthReport, HealthReport__Out
 import type { Interpreter as _isthmus_health_v1_Interpreter, Interpreter__Output as _isthmus_health_v1_Interpreter__Output } from './isthmus/health/v1/Interpreter.ts';
 import type { AbandonedSource as _isthmus_topology_v1_AbandonedSource, AbandonedSource__Output as _isthmus_topology_v1_AbandonedSource__Output } from './isthmus/topology/v1/AbandonedSource.ts';
 import type { Assignment as _isthmus_topology_v1_Assignment, Assignment__Output as _isthmus_topology_v1_Assignment__Output } from './isthmus/topology/v1/Assignment.ts';
+import type { CacheState as _isthmus_topology_v1_CacheState, CacheState__Output as _isthmus_topology_v1_CacheState__Output } from './isthmus/topology/v1/CacheState.ts';
 import type { DeltaBase as _isthmus_topology_v1_DeltaBase, DeltaBase__Output as _isthmus_topology_v1_DeltaBase__Output } from './isthmus/topology/v1/DeltaBase.ts';
 import type { DeltaHints as _isthmus_topology_v1_DeltaHints, DeltaHints__Output as _isthmus_topology_v1_DeltaHints__Output } from './isthmus/topology/v1/DeltaHints.ts';
 import type { Denial as _isthmus_topology_v1_Denial, Denial__Output as _isthmus_topology_v1_Denial__Output } from './isthmus/topology/v1/Denial.ts';
@@ -38,6 +39,7 @@ export interface ProtoGrpcType {
       v1: {
         AbandonedSource: MessageTypeDefinition<_isthmus_topology_v1_AbandonedSource, _isthmus_topology_v1_AbandonedSource__Output>
         Assignment: MessageTypeDefinition<_isthmus_topology_v1_Assignment, _isthmus_topology_v1_Assignment__Output>
+        CacheState: MessageTypeDefinition<_isthmus_topology_v1_CacheState, _isthmus_topology_v1_CacheState__Output>
         DeltaBase: MessageTypeDefinition<_isthmus_topology_v1_DeltaBase, _isthmus_topology_v1_DeltaBase__Output>
         DeltaHints: MessageTypeDefinition<_isthmus_topology_v1_DeltaHints, _isthmus_topology_v1_DeltaHints__Output>
         Denial: MessageTypeDefinition<_isthmus_topology_v1_Denial, _isthmus_topology_v1_Denial__Output>

@@ -1,11 +1,19 @@
 // Asks mirrors, and gives them orders. Map of this folder:
 //   clients.ts   calls mirrors            scope.ts      which sites get which packages of a release
 //   warming.ts   accepts a warming        warm-run.ts   the task kind: has mirrors fetch
+//   pins.ts      what people pinned       protection.ts tells mirrors what they must keep
 import { IsthmusError } from '../../contract/errors.ts';
+import type { CallOptions, ClientUnaryCall, requestCallback } from '@grpc/grpc-js';
+import { newId } from '../../lib/ids.ts';
 import { messageCodec, loadDefinitions } from '../../lib/grpc/load.ts';
 import { whenAborted } from '../../lib/async/waiting.ts';
 import { compareVersions } from '../../lib/package-versions.ts';
 import { compareText } from '../../lib/text/compare.ts';
+import type { CollectResponse__Output } from '../../proto/gen/isthmus/mirror/v1/CollectResponse.ts';
+import type { KeepPayload } from '../../proto/gen/isthmus/mirror/v1/KeepPayload.ts';
+import type { KeepResponse__Output } from '../../proto/gen/isthmus/mirror/v1/KeepResponse.ts';
+import type { VerifyResponse__Output } from '../../proto/gen/isthmus/mirror/v1/VerifyResponse.ts';
+import type { EnvelopeRequest } from '../../proto/gen/isthmus/tentacle/v1/EnvelopeRequest.ts';
 import type { ListRequest } from '../../proto/gen/isthmus/mirror/v1/ListRequest.ts';
 import type { MirrorClient } from '../../proto/gen/isthmus/mirror/v1/Mirror.ts';
 import type { MirrorStatus__Output } from '../../proto/gen/isthmus/mirror/v1/MirrorStatus.ts';
@@ -52,6 +60,11 @@ const ORDER_VALID_FOR_MS = 120_000;
 
 const types = loadDefinitions('isthmus/mirror/v1/mirror.proto').isthmus.mirror.v1;
 const warmPayload = messageCodec(types.WarmPayload);
+const keepPayload = messageCodec(types.KeepPayload);
+const verifyPayload = messageCodec(types.VerifyPayload);
+const collectPayload = messageCodec(types.CollectPayload);
+/** Digesting takes about a second per gigabyte, and longer on a slow disk. */
+const VERIFY_DEADLINE_MS = 30 * 60_000;
 
 export class Mirrors {
   readonly #deps: MirrorsDeps;
@@ -92,6 +105,36 @@ export class Mirrors {
     page: { readonly after?: string | undefined; readonly limit: number },
   ): Promise<StoredPackages__Output> {
     return this.#list(id, { after: page.after ?? '', limit: page.limit });
+  }
+
+  /** The ids of those that answer. */
+  answering(): readonly string[] {
+    return this.all()
+      .filter(serves)
+      .map(({ id }) => id);
+  }
+
+  /** Replaces what it must not evict. */
+  async keep(id: string, kept: KeepPayload): Promise<void> {
+    await this.#order<KeepResponse__Output>(id, { kind: 'keep', payload: keepPayload.encode(kept) }, (c, ...call) =>
+      c.keep(...call),
+    );
+  }
+
+  /** Has it digest all its packages, and with `repair` fetch damaged ones again. */
+  async verify(id: string, repair: boolean): Promise<VerifyResponse__Output> {
+    const order = {
+      kind: 'verify',
+      payload: verifyPayload.encode({ repair }),
+      deadlineMs: VERIFY_DEADLINE_MS,
+    } as const;
+    return truncate(await this.#order<VerifyResponse__Output>(id, order, (c, ...call) => c.verify(...call)));
+  }
+
+  /** Has it remove what need not stay; with `dryRun`, say what that would be. */
+  async collect(id: string, dryRun: boolean): Promise<CollectResponse__Output> {
+    const order = { kind: 'collect', payload: collectPayload.encode({ dryRun }) } as const;
+    return truncate(await this.#order<CollectResponse__Output>(id, order, (c, ...call) => c.collect(...call)));
   }
 
   /** Which of these packages it has. */
@@ -137,6 +180,23 @@ export class Mirrors {
     return this.#deps.sign({ ...content, tentacle, expiresAtMs: Date.now() + ORDER_VALID_FOR_MS });
   }
 
+  /** Gives an order that is not part of a task. */
+  #order<Result>(
+    id: string,
+    { kind, payload, deadlineMs = CALL_DEADLINE_MS }: Order,
+    call: (
+      client: MirrorClient,
+      request: EnvelopeRequest,
+      options: CallOptions,
+      done: requestCallback<Result>,
+    ) => ClientUnaryCall,
+  ): Promise<Result> {
+    const envelope = this.#envelope(id, { kind, payload, ticket: newId(), task: '', epoch: 0 });
+    return this.#call(id, [], (client) =>
+      client.unary<Result>((c, options, done) => call(c, { envelope }, options, done), { deadlineMs }),
+    );
+  }
+
   #ask<Result>(
     id: string,
     call: (
@@ -160,9 +220,21 @@ export class Mirrors {
   }
 }
 
+/** What a signed order says. */
+interface Order {
+  readonly kind: 'keep' | 'verify' | 'collect';
+  readonly payload: Buffer;
+  readonly deadlineMs?: number;
+}
+
+function serves({ softwareVersion }: Node): boolean {
+  return softwareVersion !== null && compareVersions(softwareVersion, FIRST_VERSION) >= 0;
+}
+
 /** MIRROR_UNSUPPORTED for a mirror whose version, as it last reported, lacks the service. */
-function assertServes({ id, softwareVersion }: Node): void {
-  if (softwareVersion !== null && compareVersions(softwareVersion, FIRST_VERSION) >= 0) return;
+function assertServes(node: Node): void {
+  if (serves(node)) return;
+  const { id, softwareVersion } = node;
   const runs = softwareVersion === null ? 'has never reported its version' : `runs ${softwareVersion}`;
   throw new IsthmusError('MIRROR_UNSUPPORTED', `${id} ${runs}; only later mirrors answer this`, { hop: id });
 }

@@ -61,6 +61,7 @@ export async function dropOrphans(feed: FeedBytes): Promise<void> {
 async function referencesTo(tx: StoreTransaction, entry: Package): Promise<Reference[]> {
   const tasks = await tx.packages.openTasksOf(entry.sha256);
   const releases = await tx.packages.releasesOf(entry);
+  const mirrors = await tx.mirrorPins.mirrorsOf(entry);
   return [
     ...tasks.map((task): Reference => ({
       text: `task ${task}`,
@@ -72,5 +73,6 @@ async function referencesTo(tx: StoreTransaction, entry: Package): Promise<Refer
       remedy: 'Delete the releases that use it first.',
       action: { code: 'DELETE_RELEASE', arguments: { project, version } },
     })),
+    ...mirrors.map((mirror): Reference => ({ text: `a pin at mirror ${mirror}`, remedy: 'End the pin first.' })),
   ];
 }

@@ -229,6 +229,14 @@ export class Feed {
     return { sources, downloadToken, delta: await this.#deltas.hints(sha256) };
   }
 
+  /** The mirrors from which a node may fetch. */
+  mirrorsOf(node: string): readonly string[] {
+    const found = this.#deps.topology.nodes.get(node);
+    if (found === undefined) return [];
+    const near = this.#sources.of(found).filter(({ tier }) => tier === 'mirror' || tier === 'parent');
+    return [...new Set(near.map(({ source }) => source.node))];
+  }
+
   /** Ends the downloads under way, and the work on deltas. */
   async stop(): Promise<void> {
     this.#server.stop();

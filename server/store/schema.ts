@@ -25,6 +25,8 @@ export interface Schema {
   /** Where a variable applies: for each dimension that has rows, one of the values must match. */
   variable_scopes: { variable: string; dimension: ScopeDimension; value: string };
   packages: PackageTable;
+  /** The versions that people pinned at mirrors. */
+  mirror_pins: { mirror: string; id_key: string; version_key: string };
   releases: ReleaseTable;
   /** The package versions that a release pins: `releases.packages_json`, by the keys of `packages`. */
   release_packages: { release: string; step: string; id_key: string; version_key: string };

@@ -26,6 +26,7 @@ import { LogLineRepository } from './tasks/log-lines.ts';
 import { MachineRepository } from './inventory/machines.ts';
 import { SiteOrEnvironmentRepository } from './inventory/sites-and-environments.ts';
 import { OutageRepository } from './nodes/outages.ts';
+import { MirrorPinRepository } from './packages/mirror-pins.ts';
 import { NodeRepository } from './nodes/nodes.ts';
 import { PackageSourceRepository } from './packages/package-sources.ts';
 import { PackageRepository } from './packages/packages.ts';
@@ -54,6 +55,7 @@ export interface Repositories {
   readonly installed: InstalledRepository;
   readonly logLines: LogLineRepository;
   readonly machines: MachineRepository;
+  readonly mirrorPins: MirrorPinRepository;
   readonly nodes: NodeRepository;
   readonly taskEvents: TaskEventRepository;
   readonly outages: OutageRepository;
@@ -230,6 +232,7 @@ function repositories(db: Executor, limiter: DenialLimiter): Repositories {
     installed: new InstalledRepository(db),
     logLines: new LogLineRepository(db),
     machines: new MachineRepository(db),
+    mirrorPins: new MirrorPinRepository(db),
     nodes: new NodeRepository(db),
     taskEvents: new TaskEventRepository(db),
     outages: new OutageRepository(db),

@@ -1,4 +1,5 @@
 // Two tiers of mirrors with a project in production at one of the sites or both, and a server that warms them.
+import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { createSigner, type EnvelopeContent } from '../../certs/signer.ts';
 import type { NewWarming } from '../../contract/mirrors.ts';
@@ -23,6 +24,8 @@ export interface WarmSite extends Tiers {
   sign(content: EnvelopeContent): ReturnType<ReturnType<typeof createSigner>['signEnvelope']>;
   warm(more?: Partial<NewWarming>): Promise<Task>;
   ended(task: Task): Promise<Task>;
+  /** Where the packages of a mirror are. */
+  folderOf(mirror: 'mirror-eu' | 'mirror-pci'): string;
   /** What it has, by digest. */
   holds(mirror: string): Promise<readonly string[]>;
   /** A line for each message of a task. */
@@ -72,6 +75,7 @@ export async function startWarmSite(targets: readonly string[]): Promise<WarmSit
       await waitFor(async () => (await store.tasks.get(id)).endedAt !== null, { what: 'the end of the warming' });
       return store.tasks.get(id);
     },
+    folderOf: (mirror) => join(built.mirrors[mirror].dataDir, 'packages'),
     async holds(mirror) {
       const { packages } = await mirrors.list(mirror, { limit: 100 });
       return packages.map(({ sha256 }) => sha256);

@@ -41,6 +41,18 @@ export const keepingMutants: Mutants = {
       test: ['a damaged package', 'is not served when no source has it, and stays put aside'],
     },
   },
+  'version-before-unpinned': {
+    file: 'server/store/packages/mirror-pins.ts',
+    find: 'previous === null ? []',
+    replace: "previous !== '' ? []",
+    red: {
+      file: 'test/mirrors/keeping.test.ts',
+      test: [
+        'a mirror keeps',
+        'what its machines have, what they had before, what people pinned, and what open deployments need',
+      ],
+    },
+  },
   'new-version-pruned': {
     file: 'server/packages/retention.ts',
     find: 'publishedAt < clock.now() - NEW_FOR_MS',

@@ -1,4 +1,4 @@
-// A process that delete.test.ts kills: pushes a version to the feed of a data folder and deletes the one before it.
+// A process that delete.test.ts kills: deletes the version in the feed of a data folder, and pushes the next one.
 import { Readable } from 'node:stream';
 import { silentLogger } from '../../lib/telemetry/log.ts';
 import { createFeed } from '../../server/packages/feed.ts';
@@ -16,7 +16,9 @@ const feed = await createFeed({
   ...{ store, topology: new LiveTopology(), dataDir, log: silentLogger() },
   ...{ signDownloadToken: noTokens, verifyDownloadToken: noTokens },
 });
+// First: beside the version before it, the next one would have work on a delta begin.
+await feed.delete('web', '1.0', { actor: 'key-1' });
 const next = tarGz([{ name: 'app.js', content: 'the next version' }]);
 await feed.push(Readable.from([next]), { id: 'web', version: '2.0' }, 'key-1');
-await feed.delete('web', '1.0', { actor: 'key-1' });
+await feed.stop();
 await store.close();

@@ -225,7 +225,7 @@ it('says which versions the last release that used them leaves unused', async ()
 describe.skipIf(lacks('linux', 'gcc'))('a server', () => {
   beforeAll(buildKillAt);
 
-  it('killed at any step of a push and a deletion has the bytes of each version, and no others', async () => {
+  it('killed at any step of a deletion and a push has the bytes of each version, and no others', async () => {
     await push('1.0');
     await store.close();
     const copyOf = async (at: number) => {
@@ -244,7 +244,7 @@ describe.skipIf(lacks('linux', 'gcc'))('a server', () => {
         expect(await runKilledAt([program, killed], { below: killed, at })).toBeUndefined();
         const after = await openFeed(killed);
         await after.feed.dropOrphans();
-        const { items } = await after.feed.versions('web', { limit: 10 });
+        const items = await after.store.packages.versions('web');
         for (const { sha256 } of items) {
           expect(digest(await buffer(await after.feed.download(sha256))), `step ${at} of ${steps}`).toBe(sha256);
         }
@@ -253,6 +253,6 @@ describe.skipIf(lacks('linux', 'gcc'))('a server', () => {
       }
     };
     await Promise.all(Array.from({ length: availableParallelism() }, work));
-    expect([...seen].sort()).toEqual(['1.0', '2.0', '2.0 1.0']);
+    expect([...seen].sort()).toEqual(['', '1.0', '2.0']);
   });
 });

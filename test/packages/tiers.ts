@@ -51,6 +51,7 @@ export interface Tiers {
 }
 
 export interface RunningMirror {
+  readonly dataDir: string;
   stop(): Promise<void>;
   /** After it was stopped. */
   start(): Promise<void>;
@@ -158,6 +159,7 @@ async function mirror(
   let running = await start();
   onTestFinished(() => running.stop());
   return {
+    dataDir,
     stop: async () => {
       await running.stop();
       await waitFor(() => !isUp(), { what: `the end of ${id}` });

@@ -6,6 +6,7 @@ import type { Migration } from 'kysely/migration';
 export const migration0002: Migration = {
   async up(db: Kysely<never>): Promise<void> {
     await pinnedPackages(db);
+    await mirrorPins(db);
     await packageSources(db);
     await contents(db);
   },
@@ -52,4 +53,15 @@ async function contents(db: Kysely<never>): Promise<void> {
   await db.schema.alterTable('packages').addColumn('tar_sha256', 'text').execute();
   await db.schema.alterTable('packages').addColumn('tar_bytes', 'bigint').execute();
   await db.schema.alterTable('packages').addColumn('gzip_recipe', 'text').execute();
+}
+
+/** The versions that people pinned at mirrors. */
+async function mirrorPins(db: Kysely<never>): Promise<void> {
+  await db.schema
+    .createTable('mirror_pins')
+    .addColumn('mirror', 'text', (column) => column.notNull().references('nodes.id'))
+    .addColumn('id_key', 'text', (column) => column.notNull())
+    .addColumn('version_key', 'text', (column) => column.notNull())
+    .addPrimaryKeyConstraint('mirror_pins_key', ['mirror', 'id_key', 'version_key'])
+    .execute();
 }

@@ -13,6 +13,7 @@ import type { HealthReport__Output } from '../../../proto/gen/isthmus/health/v1/
 import type { NodeReport__Output } from '../../../proto/gen/isthmus/topology/v1/NodeReport.ts';
 import type { DeniedStart__Output } from '../../../proto/gen/isthmus/topology/v1/DeniedStart.ts';
 import type { Denial__Output } from '../../../proto/gen/isthmus/topology/v1/Denial.ts';
+import { CacheEvents } from './cache-events.ts';
 import { AbandonedSourceEvents } from './abandoned-sources.ts';
 import type { NewDenial } from '../../store/events/denials.ts';
 import type { Node } from '../../store/nodes/nodes.ts';
@@ -64,6 +65,7 @@ export class Reports {
   readonly #onHealth: OnHealth;
   readonly #denials: Denials;
   readonly #abandonedSources = new AbandonedSourceEvents();
+  readonly #cacheEvents = new CacheEvents();
   readonly #log: Logger;
   #latest = new Map<Reporter, Received>();
   /** Whose first report came. */
@@ -162,9 +164,11 @@ export class Reports {
     }
   }
 
-  async #record(tx: StoreTransaction, { node, notAfterMs }: PeerIdentity, report: StoredReport): Promise<void> {
+  async #record(tx: StoreTransaction, peer: PeerIdentity, report: StoredReport): Promise<void> {
+    const { node, notAfterMs } = peer;
     await this.#recordDenials(tx, node, report.denials.slice(-MAX_DENIALS));
     await this.#abandonedSources.record(tx, node, report.abandonedSources);
+    await this.#cacheEvents.record(tx, peer, report.cache);
     await tx.nodes.recordLastSeen(node, {
       report,
       softwareVersion: report.softwareVersion.slice(0, 100),

@@ -1,5 +1,6 @@
 // Original file: proto/isthmus/mirror/v1/mirror.proto
 
+import type { CacheCounters as _isthmus_mirror_v1_CacheCounters, CacheCounters__Output as _isthmus_mirror_v1_CacheCounters__Output } from '../../../isthmus/mirror/v1/CacheCounters.ts';
 import type { Long } from '@grpc/proto-loader';
 
 export interface MirrorStatus {
@@ -26,6 +27,16 @@ export interface MirrorStatus {
    * Packages that are being fetched.
    */
   'fetching'?: (number);
+  /**
+   * The last package had no room although all was evicted that may be.
+   */
+  'full'?: (boolean);
+  /**
+   * Packages that are not evicted: as the server says, and as open deployments need.
+   */
+  'pinned'?: (number);
+  'leased'?: (number);
+  'counters'?: (_isthmus_mirror_v1_CacheCounters | null);
 }
 
 export interface MirrorStatus__Output {
@@ -52,4 +63,14 @@ export interface MirrorStatus__Output {
    * Packages that are being fetched.
    */
   'fetching': (number);
+  /**
+   * The last package had no room although all was evicted that may be.
+   */
+  'full': (boolean);
+  /**
+   * Packages that are not evicted: as the server says, and as open deployments need.
+   */
+  'pinned': (number);
+  'leased': (number);
+  'counters': (_isthmus_mirror_v1_CacheCounters__Output | null);
 }

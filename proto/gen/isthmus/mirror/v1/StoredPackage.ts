@@ -6,10 +6,22 @@ export interface StoredPackage {
   'sha256'?: (string);
   'sizeBytes'?: (number | string | Long);
   'usedAtMs'?: (number | string | Long);
+  /**
+   * How often it was requested, and whether it is not evicted.
+   */
+  'uses'?: (number);
+  'pinned'?: (boolean);
+  'leased'?: (boolean);
 }
 
 export interface StoredPackage__Output {
   'sha256': (string);
   'sizeBytes': (number);
   'usedAtMs': (number);
+  /**
+   * How often it was requested, and whether it is not evicted.
+   */
+  'uses': (number);
+  'pinned': (boolean);
+  'leased': (boolean);
 }

@@ -18,8 +18,8 @@ export interface EnvelopeBody {
    */
   'expiresAtMs'?: (number | string | Long);
   /**
-   * "script", "acquire", "stage", "activate", "settle" or "cancel", for a mirror "warm": an envelope authorises one kind
-   * of call.
+   * "script", "acquire", "stage", "activate", "settle" or "cancel", for a mirror "warm", "keep", "verify" or
+   * "collect": an envelope authorises one kind of call.
    */
   'kind'?: (string);
   'payloadSha256'?: (Buffer | Uint8Array | string);
@@ -46,8 +46,8 @@ export interface EnvelopeBody__Output {
    */
   'expiresAtMs': (number);
   /**
-   * "script", "acquire", "stage", "activate", "settle" or "cancel", for a mirror "warm": an envelope authorises one kind
-   * of call.
+   * "script", "acquire", "stage", "activate", "settle" or "cancel", for a mirror "warm", "keep", "verify" or
+   * "collect": an envelope authorises one kind of call.
    */
   'kind': (string);
   'payloadSha256': (Buffer);

@@ -6,6 +6,7 @@ import type { NodeParent as _isthmus_topology_v1_NodeParent, NodeParent__Output 
 import type { HealthReport as _isthmus_health_v1_HealthReport, HealthReport__Output as _isthmus_health_v1_HealthReport__Output } from '../../../isthmus/health/v1/HealthReport.ts';
 import type { AbandonedSource as _isthmus_topology_v1_AbandonedSource, AbandonedSource__Output as _isthmus_topology_v1_AbandonedSource__Output } from '../../../isthmus/topology/v1/AbandonedSource.ts';
 import type { SourceState as _isthmus_topology_v1_SourceState, SourceState__Output as _isthmus_topology_v1_SourceState__Output } from '../../../isthmus/topology/v1/SourceState.ts';
+import type { CacheState as _isthmus_topology_v1_CacheState, CacheState__Output as _isthmus_topology_v1_CacheState__Output } from '../../../isthmus/topology/v1/CacheState.ts';
 import type { Long } from '@grpc/proto-loader';
 
 export interface NodeReport {
@@ -62,6 +63,10 @@ export interface NodeReport {
    * The addresses of its host, without those that only the host itself has.
    */
   'addresses'?: (string)[];
+  /**
+   * Mirrors only.
+   */
+  'cache'?: (_isthmus_topology_v1_CacheState | null);
 }
 
 export interface NodeReport__Output {
@@ -118,4 +123,8 @@ export interface NodeReport__Output {
    * The addresses of its host, without those that only the host itself has.
    */
   'addresses': (string)[];
+  /**
+   * Mirrors only.
+   */
+  'cache': (_isthmus_topology_v1_CacheState__Output | null);
 }

@@ -1,0 +1,8 @@
+// Original file: proto/isthmus/mirror/v1/mirror.proto
+
+
+export interface KeepResponse {
+}
+
+export interface KeepResponse__Output {
+}
