@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import { SUMS_FILE } from '../../certs/release-keys.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import { unpackArchive } from '../../lib/archives/archive.ts';
-import { FolderWriter } from '../../lib/archives/folder-writer.ts';
+import { finishFolders, FolderWriter } from '../../lib/archives/folder-writer.ts';
 import { syncFolder } from '../../lib/files/durable.ts';
 import type { HostLayout } from '../layout.ts';
 import { asNoRoom, requireRoom, SPARE_BYTES } from './room.ts';
@@ -118,7 +118,7 @@ async function statOf(path: string): Promise<Stats> {
 
 async function copyTree(tree: string, incoming: string): Promise<string> {
   await mkdir(incoming, { mode: 0o700 });
-  const writer = new FolderWriter(incoming, SPARE_BYTES, undefined);
+  const writer = new FolderWriter(incoming, { reserveBytes: SPARE_BYTES });
   const folders = new Set(['.']);
   const makeFolder = async (path: string): Promise<void> => {
     if (folders.has(path)) return;
@@ -126,12 +126,17 @@ async function copyTree(tree: string, incoming: string): Promise<string> {
     folders.add(path);
     await writer.makeFolder(path);
   };
-  for (const name of [SUMS_FILE, ...(await listedFiles(tree)).keys()]) {
-    await makeFolder(dirname(name));
-    await copyFile(writer, tree, name);
+  try {
+    for (const name of [SUMS_FILE, ...(await listedFiles(tree)).keys()]) {
+      await makeFolder(dirname(name));
+      await copyFile(writer, tree, name);
+    }
+    await writer.finishFiles([]);
+  } catch (thrown) {
+    await writer.abandon();
+    throw thrown;
   }
-  await writer.finishFiles([]);
-  await writer.finishFolders();
+  await finishFolders(incoming, writer.folders);
   return incoming;
 }
 

@@ -1,7 +1,8 @@
 // Inflates a gzip file. Some readers take several streams as one file and others the first alone, so that only one may
 // have content; after it only padding may follow.
-import { open, type FileHandle } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { IsthmusError } from '../../contract/errors.ts';
+import { bytesAt, fileSource, type ByteSource } from './byte-source.ts';
 import { inflate, newMeter } from './inflate.ts';
 
 const FIXED_HEADER_BYTES = 10;
@@ -13,35 +14,39 @@ const READ_BYTES = 256 * 1024;
 const FLAG = { headerCrc: 2, extra: 4, name: 8, comment: 16, reserved: 0xe0 };
 
 /** The content of a gzip file; PACKAGE_FORMAT when it is damaged, not whole, or more than one file. */
-export async function* inflateGzip(path: string): AsyncGenerator<Buffer> {
+export async function* inflateGzip(source: ByteSource): AsyncGenerator<Buffer> {
+  let at = yield* streamAt(source, 0);
+  for (at = await skipPadding(source, at); at < source.sizeBytes; at = await skipPadding(source, at)) {
+    at = await skipEmptyStream(source, at);
+  }
+}
+
+/** As `inflateGzip`, of a whole file. */
+export async function* inflateGzipFile(path: string): AsyncGenerator<Buffer> {
   const file = await open(path, 'r');
   try {
-    const { size } = await file.stat();
-    let at = yield* streamAt(file, 0, size);
-    for (at = await skipPadding(file, at, size); at < size; at = await skipPadding(file, at, size)) {
-      at = await skipEmptyStream(file, at, size);
-    }
+    yield* inflateGzip(fileSource(file, (await file.stat()).size));
   } finally {
     await file.close();
   }
 }
 
 /** Gives out one stream; returns where it ends. */
-async function* streamAt(file: FileHandle, from: number, size: number): AsyncGenerator<Buffer, number> {
+async function* streamAt(source: ByteSource, from: number): AsyncGenerator<Buffer, number> {
   const meter = newMeter();
-  const start = from + (await headerBytes(file, from));
-  yield* inflate(file, { start, end: size }, meter);
+  const start = from + (await headerBytes(source, from));
+  yield* inflate(source, { start, end: source.sizeBytes }, meter);
   const end = start + meter.takenBytes + TRAILER_BYTES;
-  const trailer = await bytesAt(file, end - TRAILER_BYTES, TRAILER_BYTES);
+  const trailer = await bytesAt(source, end - TRAILER_BYTES, TRAILER_BYTES);
   if (trailer.length < TRAILER_BYTES) throw damaged('it is cut short');
   if (trailer.readUInt32LE(0) !== meter.crc32) throw damaged('its checksum is that of other content');
   if (trailer.readUInt32LE(4) !== meter.bytes % 2 ** 32) throw damaged('its content has another size than it claims');
   return end;
 }
 
-async function skipEmptyStream(file: FileHandle, from: number, size: number): Promise<number> {
-  if (!isGzip(await bytesAt(file, from, 2))) throw damaged('other bytes follow its end');
-  const reading = streamAt(file, from, size);
+async function skipEmptyStream(source: ByteSource, from: number): Promise<number> {
+  if (!isGzip(await bytesAt(source, from, 2))) throw damaged('other bytes follow its end');
+  const reading = streamAt(source, from);
   for (let next = await reading.next(); ; next = await reading.next()) {
     if (next.done === true) return next.value;
     await reading.return(0);
@@ -50,19 +55,20 @@ async function skipEmptyStream(file: FileHandle, from: number, size: number): Pr
 }
 
 /** Where the zeros that begin at `from` end: some writers fill up blocks. */
-async function skipPadding(file: FileHandle, from: number, size: number): Promise<number> {
-  for (let at = from; at < size;) {
-    const bytes = await bytesAt(file, at, READ_BYTES);
+async function skipPadding(source: ByteSource, from: number): Promise<number> {
+  for (let at = from; at < source.sizeBytes;) {
+    const bytes = await bytesAt(source, at, READ_BYTES);
     const content = bytes.findIndex((byte) => byte !== 0);
     if (content !== -1) return at + content;
+    if (bytes.length === 0) break;
     at += bytes.length;
   }
-  return size;
+  return source.sizeBytes;
 }
 
 /** The length of the header at `from`; PACKAGE_FORMAT when there is none. */
-export async function headerBytes(file: FileHandle, from: number): Promise<number> {
-  const bytes = await bytesAt(file, from, LARGEST_HEADER_BYTES);
+export async function headerBytes(source: ByteSource, from: number): Promise<number> {
+  const bytes = await bytesAt(source, from, LARGEST_HEADER_BYTES);
   if (!isGzip(bytes)) throw new IsthmusError('PACKAGE_FORMAT', 'this is not a tar.gz archive: it is not a gzip');
   const flags = bytes.length < FIXED_HEADER_BYTES || bytes[2] !== 8 ? FLAG.reserved : bytes[3]!;
   if ((flags & FLAG.reserved) !== 0) throw damaged('its header is damaged');
@@ -83,11 +89,6 @@ function textEnd(bytes: Buffer, from: number): number {
 
 function isGzip(bytes: Buffer): boolean {
   return bytes[0] === 0x1f && bytes[1] === 0x8b;
-}
-
-async function bytesAt(file: FileHandle, position: number, length: number): Promise<Buffer> {
-  const { buffer, bytesRead } = await file.read({ buffer: Buffer.alloc(length), position });
-  return buffer.subarray(0, bytesRead);
 }
 
 function damaged(why: string): IsthmusError {

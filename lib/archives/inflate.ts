@@ -1,7 +1,7 @@
 // Reads a part of a file, as it is or inflated, and measures it: what holds the bytes claims the same of them.
-import type { FileHandle } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { crc32, createInflateRaw } from 'node:zlib';
+import type { ByteSource } from './byte-source.ts';
 
 const READ_BYTES = 256 * 1024;
 
@@ -25,8 +25,8 @@ export function newMeter(): Meter {
 }
 
 /** The bytes of a part, as they are. */
-export async function* readStored(file: FileHandle, part: FilePart, meter: Meter): AsyncGenerator<Buffer> {
-  for await (const chunk of readPart(file, part)) {
+export async function* readStored(source: ByteSource, part: FilePart, meter: Meter): AsyncGenerator<Buffer> {
+  for await (const chunk of readPart(source, part)) {
     measure(meter, chunk);
     meter.takenBytes += chunk.length;
     yield chunk;
@@ -34,18 +34,18 @@ export async function* readStored(file: FileHandle, part: FilePart, meter: Meter
 }
 
 /** Inflates a part up to where its deflated bytes end; throws when they are damaged or not whole. */
-export async function* inflate(file: FileHandle, part: FilePart, meter: Meter): AsyncGenerator<Buffer> {
-  const source = Readable.from(readPart(file, part), { objectMode: false, highWaterMark: READ_BYTES });
+export async function* inflate(source: ByteSource, part: FilePart, meter: Meter): AsyncGenerator<Buffer> {
+  const deflated = Readable.from(readPart(source, part), { objectMode: false, highWaterMark: READ_BYTES });
   const inflated = createInflateRaw({ chunkSize: chunkBytes(part) });
-  source.on('error', (error) => inflated.destroy(error));
+  deflated.on('error', (error) => inflated.destroy(error));
   try {
-    for await (const chunk of source.pipe(inflated) as AsyncIterable<Buffer>) {
+    for await (const chunk of deflated.pipe(inflated) as AsyncIterable<Buffer>) {
       measure(meter, chunk);
       yield chunk;
     }
     meter.takenBytes += inflated.bytesWritten;
   } finally {
-    source.destroy();
+    deflated.destroy();
     inflated.destroy();
   }
 }
@@ -55,13 +55,13 @@ function chunkBytes({ start, end }: FilePart): number {
   return Math.max(1024, Math.min(READ_BYTES, 4 * (end - start)));
 }
 
-async function* readPart(file: FileHandle, { start, end }: FilePart): AsyncGenerator<Buffer> {
+async function* readPart(source: ByteSource, { start, end }: FilePart): AsyncGenerator<Buffer> {
   for (let position = start; position < end;) {
     const buffer = Buffer.allocUnsafe(Math.min(READ_BYTES, end - position));
-    const { bytesRead } = await file.read({ buffer, position });
-    if (bytesRead === 0) return;
-    position += bytesRead;
-    yield buffer.subarray(0, bytesRead);
+    const got = await source.read(position, buffer);
+    if (got === 0) return;
+    position += got;
+    yield buffer.subarray(0, got);
   }
 }
 

@@ -1,12 +1,11 @@
 // Reads a tar.gz entry by entry; admits only files, folders and links.
 import { IsthmusError } from '../../contract/errors.ts';
+import type { ByteSource } from './byte-source.ts';
 import { inflateGzip } from './gzip.ts';
 import { decodeName } from './names.ts';
 import { BLOCK_BYTES, damaged, isZeroBlock, readPaxRecords, readTarHeader, type TarHeader } from './tar-header.ts';
 import type { ArchiveLimits, ArchiveVisitor } from './visitor.ts';
 
-/** Allowance for an entry's headers, padding and extended headers. */
-const OVERHEAD_PER_ENTRY_BYTES = 4 * 1024;
 /** An extended header holds a path or two; a longer one is an attack on memory. */
 const LARGEST_META_BYTES = 64 * 1024;
 /** Where an octal size ends: only from here on a pax size may differ from the header's. */
@@ -16,8 +15,8 @@ const LARGEST_OCTAL_SIZE = 8 ** 11 - 1;
 const LATEST_S = 2 ** 40;
 
 /** Passes every entry of the archive to the visitor, one at a time. */
-export async function readTarGz(path: string, visitor: ArchiveVisitor): Promise<void> {
-  const inflated = inflateGzip(path);
+export async function readTarGz(source: ByteSource, visitor: ArchiveVisitor): Promise<void> {
+  const inflated = inflateGzip(source);
   try {
     await new TarReading(new TarStream(inflated, visitor.limits), visitor).run();
   } finally {
@@ -187,8 +186,8 @@ class TarStream {
     if (next.done === true) return false;
     this.#held = next.value;
     this.bytes += this.#held.length;
-    const { maxBytes, maxEntries } = this.#limits;
-    if (this.bytes > maxBytes + maxEntries * OVERHEAD_PER_ENTRY_BYTES) {
+    const { maxBytes, maxOverheadBytes } = this.#limits;
+    if (this.bytes > maxBytes + maxOverheadBytes) {
       throw new IsthmusError('PACKAGE_BOMB', `the archive inflates to more than ${maxBytes} bytes and their headers`);
     }
     return true;

@@ -8,6 +8,8 @@ export interface ArchiveLimits {
   readonly maxEntries: number;
   /** All files together, counted as they are inflated. */
   readonly maxBytes: number;
+  /** All of a tar that is no content: headers, padding and extended headers. */
+  readonly maxOverheadBytes: number;
   /** What unpacking leaves free on the disk. */
   readonly reserveBytes: number;
 }
@@ -16,12 +18,16 @@ export interface ArchiveLimits {
 export const DEFAULT_ARCHIVE_LIMITS: ArchiveLimits = {
   maxEntries: 200_000,
   maxBytes: 16 * 1024 ** 3,
+  maxOverheadBytes: 800 * 1024 ** 2,
   reserveBytes: 32 * 1024 ** 2,
 };
 
 export interface ArchiveContents {
   readonly files: number;
+  /** Of all files together. */
   readonly bytes: number;
+  /** Files, folders and links as the archive has them. */
+  readonly entries: number;
 }
 
 export class ArchiveVisitor {
@@ -40,7 +46,7 @@ export class ArchiveVisitor {
   }
 
   get contents(): ArchiveContents {
-    return { files: this.#files, bytes: this.#bytes };
+    return { files: this.#files, bytes: this.#bytes, entries: this.#entries };
   }
 
   /** Counts an entry before anything else is done for it. */
@@ -106,9 +112,10 @@ export class ArchiveVisitor {
     this.#links.add({ parts: await this.#enter(name, 'link'), target, modifiedAt });
   }
 
-  /** Ends the archive. */
-  async finish(): Promise<void> {
+  /** Ends the archive. Links are made once `verified` has resolved: until then nothing leads from one name to another. */
+  async finish(verified?: () => Promise<void>): Promise<void> {
     this.#links.judge();
+    await verified?.();
     await this.#writer?.finishFiles(this.#links.all);
   }
 

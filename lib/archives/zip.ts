@@ -2,6 +2,7 @@
 import { open, type FileHandle } from 'node:fs/promises';
 import { openPromise, type Entry, type LocalFileHeader } from 'yauzl';
 import { IsthmusError } from '../../contract/errors.ts';
+import { fileSource, type ByteSource } from './byte-source.ts';
 import type { EntryFacts } from './folder-writer.ts';
 import { inflate, newMeter, readStored } from './inflate.ts';
 import { LONGEST_TARGET_BYTES } from './links.ts';
@@ -27,11 +28,12 @@ const LATEST_VERSION = 46;
 export async function readZip(path: string, visitor: ArchiveVisitor, format: 'zip' | 'nupkg'): Promise<void> {
   const file = await open(path, 'r');
   try {
-    const directory = await readZipEnd(file, (await file.stat()).size);
+    const { size } = await file.stat();
+    const directory = await readZipEnd(file, size);
     if (directory.records > visitor.limits.maxEntries) {
       throw new IsthmusError('PACKAGE_BOMB', `the archive has ${directory.records} entries`);
     }
-    const reading = new ZipReading(file, path, directory);
+    const reading = new ZipReading({ file, path, source: fileSource(file, size) }, directory);
     await reading.checkLayout();
     await reading.visit(visitor, format);
   } finally {
@@ -39,14 +41,22 @@ export async function readZip(path: string, visitor: ArchiveVisitor, format: 'zi
   }
 }
 
+interface OpenedZip {
+  readonly file: FileHandle;
+  readonly path: string;
+  readonly source: ByteSource;
+}
+
 class ZipReading {
   readonly #file: FileHandle;
   readonly #path: string;
+  readonly #source: ByteSource;
   readonly #directory: ZipDirectory;
 
-  constructor(file: FileHandle, path: string, directory: ZipDirectory) {
+  constructor({ file, path, source }: OpenedZip, directory: ZipDirectory) {
     this.#file = file;
     this.#path = path;
+    this.#source = source;
     this.#directory = directory;
   }
 
@@ -106,7 +116,7 @@ class ZipReading {
     const { compressionMethod, compressedSize, uncompressedSize, crc32 } = entry;
     const meter = newMeter();
     const read = compressionMethod === STORED ? readStored : inflate;
-    yield* read(this.#file, { start, end: start + compressedSize }, meter);
+    yield* read(this.#source, { start, end: start + compressedSize }, meter);
     if (meter.takenBytes !== compressedSize || meter.bytes !== uncompressedSize) {
       throw lie('an entry has another size than it claims');
     }

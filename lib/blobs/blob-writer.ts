@@ -5,13 +5,16 @@ import { IsthmusError } from '../../contract/errors.ts';
 import { DigestMeter } from './digest.ts';
 import { openPartial, type PartialFile } from './partial-file.ts';
 import { syncPath, translateDiskFull, writeFully } from '../files/disk-space.ts';
+import { EarlyFlush } from '../files/early-flush.ts';
 
 export interface BlobInfo {
   readonly sha256: string;
   readonly sizeBytes: number;
 }
 
-type State = ({ readonly phase: 'open' } & PartialFile) | { readonly phase: 'closed'; readonly bytes: number };
+type State =
+  | ({ readonly phase: 'open'; readonly early: EarlyFlush } & PartialFile)
+  | { readonly phase: 'closed'; readonly bytes: number };
 
 interface WriterFiles {
   readonly path: string;
@@ -31,7 +34,7 @@ export class BlobWriter {
 
   private constructor(files: WriterFiles, partial: PartialFile) {
     this.#files = files;
-    this.#state = { phase: 'open', ...partial };
+    this.#state = { phase: 'open', early: new EarlyFlush(), ...partial };
   }
 
   /** Opens the temporary file, to append after its present bytes where those can be used. */
@@ -65,20 +68,21 @@ export class BlobWriter {
 
   /** Appends; DISK_FULL when there is no room, which keeps the bytes appended before. */
   async write(chunk: Uint8Array): Promise<void> {
-    const { file, meter } = this.#opened();
+    const { file, meter, early } = this.#opened();
     try {
       await writeFully(file, chunk, meter.bytes);
     } catch (thrown) {
       throw translateDiskFull(thrown, 'the package');
     }
     meter.update(chunk);
+    early.wrote(file, chunk.length);
   }
 
   /** Drops every byte and starts again. */
   async restart(): Promise<void> {
-    const { file } = this.#opened();
+    const { file, early } = this.#opened();
     await file.truncate(0);
-    this.#state = { phase: 'open', file, meter: new DigestMeter() };
+    this.#state = { phase: 'open', early, file, meter: new DigestMeter() };
   }
 
   /**
@@ -86,12 +90,13 @@ export class BlobWriter {
    * bytes are not those; the writer then stays open, so that the caller may restart it.
    */
   async commit(expected?: { readonly sha256: string; readonly sizeBytes?: number | undefined }): Promise<BlobInfo> {
-    const { file, meter } = this.#opened();
+    const { file, meter, early } = this.#opened();
     const blob = { sha256: meter.sha256(), sizeBytes: meter.bytes };
     if (expected !== undefined) assertBytesMatch(blob, expected);
     const finalPath = this.#files.finalPath(blob.sha256);
     try {
       await file.truncate(meter.bytes);
+      await early.settled();
       await file.sync();
       await this.#files.prepare(finalPath);
       await rename(this.#files.path, finalPath);
@@ -100,7 +105,7 @@ export class BlobWriter {
       throw translateDiskFull(thrown, 'the package');
     }
     this.#files.onCommitted(blob);
-    await this.#close(file);
+    await this.#close();
     return blob;
   }
 
@@ -110,18 +115,21 @@ export class BlobWriter {
     try {
       await rm(this.#files.path, { force: true });
     } finally {
-      await this.#close(this.#state.file);
+      await this.#close();
     }
   }
 
   /** Keeps the bytes for a later resume. Idempotent. */
   async close(): Promise<void> {
-    if (this.#state.phase === 'open') await this.#close(this.#state.file);
+    if (this.#state.phase === 'open') await this.#close();
   }
 
-  async #close(file: FileHandle): Promise<void> {
+  async #close(): Promise<void> {
+    const { file, early } = this.#opened();
     this.#state = { phase: 'closed', bytes: this.bytes };
     try {
+      // Only a commit needs the bytes to be on the disk.
+      await early.settled().catch(() => undefined);
       await file.close();
     } finally {
       this.#files.onClosed();

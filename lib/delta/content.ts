@@ -3,7 +3,7 @@
 import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { IsthmusError } from '../../contract/errors.ts';
-import { inflateGzip } from '../archives/gzip.ts';
+import { inflateGzipFile } from '../archives/gzip.ts';
 
 export interface Content {
   readonly path: string;
@@ -17,7 +17,7 @@ const SIZE_BYTES = 4;
 
 /** The bytes in order. */
 export function streamContent({ path, inflated }: Content): AsyncIterable<Buffer> {
-  return inflated ? inflateGzip(path) : createReadStream(path, { highWaterMark: READ_BYTES });
+  return inflated ? inflateGzipFile(path) : createReadStream(path, { highWaterMark: READ_BYTES });
 }
 
 /** How many bytes there are. A gzip claims it: whoever reads the content finds out. */

@@ -3,7 +3,8 @@
 import { open, type FileHandle } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { crc32, createDeflateRaw } from 'node:zlib';
-import { headerBytes, inflateGzip } from '../archives/gzip.ts';
+import { fileSource } from '../archives/byte-source.ts';
+import { headerBytes, inflateGzipFile } from '../archives/gzip.ts';
 
 export interface GzipRecipe {
   readonly level: number;
@@ -45,14 +46,14 @@ export async function* gzipByRecipe(
 export async function findGzipRecipe(path: string, signal: AbortSignal): Promise<GzipRecipe | null> {
   const file = await open(path, 'r');
   try {
-    const length = await headerBytes(file, 0);
+    const length = await headerBytes(fileSource(file, (await file.stat()).size), 0);
     if (length > LONGEST_HEADER_BYTES) return null;
     const { buffer } = await file.read(Buffer.alloc(length), 0, length, 0);
     const header = buffer.toString('base64');
     for (const memLevel of MEM_LEVELS) {
       for (const level of LEVELS) {
         const recipe = { level, memLevel, header };
-        if (await isSame(file, gzipByRecipe(inflateGzip(path), recipe), signal)) return recipe;
+        if (await isSame(file, gzipByRecipe(inflateGzipFile(path), recipe), signal)) return recipe;
       }
     }
     return null;

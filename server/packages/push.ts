@@ -3,7 +3,7 @@
 import type { Readable } from 'node:stream';
 import { IsthmusError } from '../../contract/errors.ts';
 import { PACKAGE_FORMATS, type PackageFormat, type PushedPackage } from '../../contract/packages.ts';
-import { checkArchive, isPackageFormat } from '../../lib/archives/archive.ts';
+import { checkArchive } from '../../lib/archives/archive.ts';
 import type { BlobWriter } from '../../lib/blobs/blob-writer.ts';
 import { ProgressFloor, type Floor } from '../../lib/blobs/progress-floor.ts';
 import { freeBytes } from '../../lib/files/disk-space.ts';
@@ -106,7 +106,8 @@ function given(value: string | undefined, field: string): string {
 }
 
 function formatOf(format: string): PackageFormat {
-  if (isPackageFormat(format)) return format;
+  const known = PACKAGE_FORMATS.find((each) => each === format);
+  if (known !== undefined) return known;
   throw new IsthmusError('INVALID_FIELD', `the format is one of ${PACKAGE_FORMATS.join(', ')}`, { field: 'format' });
 }
 

@@ -1,5 +1,6 @@
 // Acquires packages into the tentacle's cache: from the nearest source that works, resuming where the last one stopped,
-// also after a restart. A package counts as cached only when size and digest are right.
+// also after a restart. A package counts as cached only when size and digest are right. Whoever wants to can follow the
+// bytes while they arrive.
 import { IsthmusError } from '../../contract/errors.ts';
 import type { Logger } from '../../lib/telemetry/log.ts';
 import { askForBlob, type SourceConnection } from '../../lib/blobs/blob-client.ts';
@@ -7,10 +8,12 @@ import type { BlobStore } from '../../lib/blobs/blob-store.ts';
 import { openCached } from '../../lib/blobs/cached-blob.ts';
 import { freeBytes } from '../../lib/files/disk-space.ts';
 import { fetchBlob, type FailedSource, type OnSlowSource, type OnWrongSource } from '../../lib/blobs/fetch.ts';
+import { GrowingFile } from '../../lib/blobs/growing-file.ts';
 import { STALL_MS, type Floors } from '../../lib/blobs/progress-floor.ts';
 import { nameOf, type Source } from '../../lib/blobs/source.ts';
 import { SourceStates, type SourceState } from '../../lib/blobs/source-states.ts';
 import type { PackageOrder } from './payload.ts';
+import { SharedWork, type Caller } from './shared-work.ts';
 
 export interface AcquireDeps {
   readonly blobs: BlobStore;
@@ -38,14 +41,20 @@ export interface AcquireProgress {
 }
 
 /** The part of an order that says what to fetch, and from where. */
-type Wanted = Pick<PackageOrder, 'id' | 'version' | 'sha256' | 'sizeBytes' | 'sources' | 'downloadToken'>;
+type Wanted = Pick<
+  PackageOrder,
+  'id' | 'version' | 'sha256' | 'sizeBytes' | 'unpackedBytes' | 'sources' | 'downloadToken'
+>;
 
-type OnProgress = (progress: AcquireProgress) => void;
+/** What is told of a download: the file at once, how far it is with the bytes. */
+interface Download {
+  readonly file: GrowingFile;
+  readonly progress?: AcquireProgress;
+}
 
-interface Running {
-  readonly outcome: Promise<AcquireProgress>;
-  readonly listeners: Set<OnProgress>;
-  readonly stop: AbortController;
+interface AcquireCaller extends Caller<AcquireProgress> {
+  /** Called with the file that is received, unless the package is in the cache. */
+  readonly onArriving?: (file: GrowingFile) => void;
 }
 
 /** Enough for the logs. */
@@ -56,7 +65,7 @@ const KEPT_PARTIALS = 4;
 export class Acquirer {
   readonly #deps: AcquireDeps;
   readonly #states: SourceStates;
-  readonly #running = new Map<string, Running>();
+  readonly #downloads = new SharedWork<Download, AcquireProgress>();
 
   constructor(deps: AcquireDeps) {
     this.#deps = deps;
@@ -64,35 +73,26 @@ export class Acquirer {
   }
 
   /** Makes sure that the package is in the cache. Concurrent calls for one digest share one download. */
-  async acquire(order: Wanted, onProgress: OnProgress, signal: AbortSignal): Promise<AcquireProgress> {
+  async acquire(order: Wanted, caller: AcquireCaller): Promise<AcquireProgress> {
+    const { sha256 } = order;
     // Only what has the right bytes counts as cached.
-    await (await openCached(this.#deps.blobs, order.sha256, this.#deps.log))?.file.close();
+    await (await openCached(this.#deps.blobs, sha256, this.#deps.log))?.file.close();
     const here = this.cached(order);
     if (here !== undefined) return here;
-    const before = this.#running.get(order.sha256);
-    if (before?.stop.signal.aborted === true) {
-      // That download was abandoned and is ending: resume it once it has.
-      await before.outcome.catch(() => undefined);
-      return this.acquire(order, onProgress, signal);
-    }
-    const running = before ?? this.#begin(order);
-    running.listeners.add(onProgress);
-    try {
-      return await Promise.race([running.outcome, whenAborted(signal)]);
-    } finally {
-      running.listeners.delete(onProgress);
-      // The last caller is gone: stop. The bytes received stay on disk for a resume.
-      if (running.listeners.size === 0) running.stop.abort(new IsthmusError('CANCELLED', 'no caller waits for it'));
-      if (signal.aborted) await running.outcome.catch(() => undefined);
-    }
+    let isFollowed = false;
+    const onProgress = ({ file, progress }: Download): void => {
+      if (!isFollowed) caller.onArriving?.(file);
+      isFollowed = true;
+      if (progress !== undefined) caller.onProgress(progress);
+    };
+    const { signal } = caller;
+    return this.#downloads.join(sha256, { onProgress, signal }, (tell, given) => this.#fetch(order, tell, given));
   }
 
   /** Ends every download. The bytes received stay on disk. */
   async stop(): Promise<void> {
     this.#states.stop();
-    const all = [...this.#running.values()];
-    for (const { stop } of all) stop.abort(new IsthmusError('CANCELLED', 'the tentacle is stopping'));
-    await Promise.allSettled(all.map(({ outcome }) => outcome));
+    await this.#downloads.endAll(new IsthmusError('CANCELLED', 'the tentacle is stopping'));
   }
 
   /** What this machine has seen of its sources. */
@@ -112,26 +112,16 @@ export class Acquirer {
     return { receivedBytes: sizeBytes, totalBytes: sizeBytes, from: '', done: true, cached: true, failed: [] };
   }
 
-  #begin(order: Wanted): Running {
-    const listeners = new Set<OnProgress>();
-    const stop = new AbortController();
-    const notify: OnProgress = (progress) => listeners.forEach((listener) => listener(progress));
-    const outcome = this.#fetch(order, notify, stop.signal).finally(() => this.#running.delete(order.sha256));
-    outcome.catch(() => undefined);
-    const running = { outcome, listeners, stop };
-    this.#running.set(order.sha256, running);
-    return running;
-  }
-
-  async #fetch(order: Wanted, notify: OnProgress, signal: AbortSignal): Promise<AcquireProgress> {
+  async #fetch(order: Wanted, tell: (download: Download) => void, signal: AbortSignal): Promise<AcquireProgress> {
     const { blobs, connect, log, onWrongSource, onSlowSource, floors, stallMs = STALL_MS } = this.#deps;
-    const { sha256, sizeBytes: totalBytes, downloadToken, sources } = order;
+    const { sha256, sizeBytes: totalBytes, unpackedBytes, downloadToken, sources } = order;
     await this.#dropOldPartials(sha256);
-    const target = await blobs.resume({ sha256, sizeBytes: totalBytes });
+    const file = new GrowingFile(await blobs.resume({ sha256, sizeBytes: totalBytes }), { sizeBytes: totalBytes });
     try {
-      await this.#assertRoom(totalBytes - target.bytes);
+      await this.#assertRoom(totalBytes - file.bytes, unpackedBytes ?? 0);
+      tell({ file });
       const { from, failed } = await fetchBlob({
-        ...{ sha256, sizeBytes: totalBytes, sources, target, states: this.#states, signal },
+        ...{ sha256, sizeBytes: totalBytes, sources, target: file, states: this.#states, signal },
         ...{ onWrongSource, onSlowSource, floors },
         open: async (source, fromByte, aborted) => {
           log.info({ package: order.id, version: order.version, from: nameOf(source), fromByte }, 'fetching a package');
@@ -143,20 +133,25 @@ export class Acquirer {
             stallMs,
           });
         },
-        onProgress: ({ bytes, from: node }) =>
-          notify({ receivedBytes: bytes, totalBytes, from: node, done: false, cached: false, failed: [] }),
+        onProgress: ({ bytes, from: node }) => {
+          const progress = { receivedBytes: bytes, totalBytes, from: node, done: false, cached: false, failed: [] };
+          tell({ file, progress });
+        },
       });
       return { receivedBytes: totalBytes, totalBytes, from, done: true, cached: false, failed };
-    } finally {
-      await target.close();
+    } catch (thrown) {
+      await file.close(thrown);
+      throw thrown;
     }
   }
 
-  async #assertRoom(missingBytes: number): Promise<void> {
+  async #assertRoom(missingBytes: number, unpackedBytes: number): Promise<void> {
     if (missingBytes === 0) return;
     const free = await freeBytes(this.#deps.blobs.folder);
-    if (free - missingBytes >= (this.#deps.reserveBytes ?? DEFAULT_RESERVE_BYTES)) return;
-    throw new IsthmusError('DISK_FULL', `the download needs ${missingBytes} more bytes, ${free} are free`);
+    if (free - missingBytes - unpackedBytes >= (this.#deps.reserveBytes ?? DEFAULT_RESERVE_BYTES)) return;
+    const unpacking = unpackedBytes === 0 ? '' : `, and unpacking it ${unpackedBytes}`;
+    const detail = `the download needs ${missingBytes} more bytes${unpacking}; ${free} are free`;
+    throw new IsthmusError('DISK_FULL', detail);
   }
 
   async #dropOldPartials(except: string): Promise<void> {
@@ -165,12 +160,4 @@ export class Acquirer {
     others.sort((a, b) => b.modifiedAtMs - a.modifiedAtMs);
     for (const { sha256 } of others.slice(KEPT_PARTIALS)) await blobs.dropPartial(sha256);
   }
-}
-
-function whenAborted(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    const abort = () => reject(new IsthmusError('CANCELLED', 'the caller gave up'));
-    if (signal.aborted) abort();
-    else signal.addEventListener('abort', abort, { once: true });
-  });
 }

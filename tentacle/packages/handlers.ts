@@ -106,7 +106,7 @@ async function acquire(
   };
   if (usedTickets.isUsed(key)) call.write(toMessage(packages.acquired(payload)));
   else {
-    const acquired = await packages.acquire(payload, send, gone.signal);
+    const acquired = await packages.acquire(payload, key.task, { onProgress: send, signal: gone.signal });
     await usedTickets.use(key);
     call.write(toMessage(acquired));
   }

@@ -1,5 +1,6 @@
-// Packages on a tentacle: acquire.ts fetches into a cache, stage.ts unpacks, activate.ts switches, install/ copies to
-// the folder that a step names, releases.ts manages the folders, handlers.ts has the gRPC methods.
+// Packages on a tentacle: acquire.ts fetches into a cache, unpack.ts unpacks meanwhile, stage.ts makes a release of that,
+// activate.ts switches, install/ copies to the folder that a step names, releases.ts manages the folders, handlers.ts
+// has the gRPC methods.
 import { randomBytes } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -16,9 +17,11 @@ import { activateRelease } from './activate.ts';
 import { InstallFolders, type InstallFoldersOptions } from './install/install-to.ts';
 import type { FileOwner } from './ownership.ts';
 import { readOrder, type PackageOrder } from './payload.ts';
-import { Releases } from './releases.ts';
+import { releaseName, Releases } from './releases.ts';
 import { revertRelease, settleRelease } from './settle.ts';
+import { SharedWork, type Caller } from './shared-work.ts';
 import { readStampKey, stageRelease } from './stage.ts';
+import { acquireUnpacked } from './unpack.ts';
 
 export interface PackagesOptions extends Omit<AcquireDeps, 'blobs'>, InstallFoldersOptions {
   /** The user scripts run as, when that is not the tentacle's own. */
@@ -32,14 +35,16 @@ export interface PackagesOptions extends Omit<AcquireDeps, 'blobs'>, InstallFold
 /** So that a rollback past the previous release needs no download. */
 const DEFAULT_KEPT_RECENT = 3;
 
-/** Opens the cache and the applications of a data folder. */
+/** Opens the cache and the applications of a data folder, and removes what is left of packages that were being unpacked. */
 export async function createPackages(options: PackagesOptions): Promise<Packages> {
   const { dataDir } = options;
   await makeReadable(join(dataDir, 'applications'));
   await letThrough(dataDir);
   const blobs = await BlobStore.open(join(dataDir, 'packages'));
   const stampKey = readStampKey(join(dataDir, 'packages', 'stamp.key'), () => randomBytes(32));
-  return new Packages(options, blobs, stampKey);
+  const packages = new Packages(options, blobs, stampKey);
+  await packages.removeUnfinished();
+  return packages;
 }
 
 export class Packages {
@@ -47,6 +52,10 @@ export class Packages {
   readonly #blobs: BlobStore;
   readonly #stampKey: Buffer;
   readonly #acquirer: Acquirer;
+  /** By the folder of the release that is made. */
+  readonly #acquisitions = new SharedWork<AcquireProgress, AcquireProgress>();
+  /** How many acquisitions need each package. */
+  readonly #needed = new Map<string, number>();
   readonly #installFolders: InstallFolders;
   /** One operation at a time per installation. */
   readonly #busy = new Mutex();
@@ -59,13 +68,29 @@ export class Packages {
     this.#installFolders = new InstallFolders(options);
   }
 
-  /** Fetches the package into the cache. Idempotent; resumes where it stopped. */
-  acquire(
-    payload: PackagePayload__Output,
-    onProgress: (progress: AcquireProgress) => void,
-    signal: AbortSignal,
-  ): Promise<AcquireProgress> {
-    return this.#acquirer.acquire(readOrder(payload), onProgress, signal);
+  /** Removes what no task will finish: a package that was being unpacked when the process ended. */
+  async removeUnfinished(): Promise<void> {
+    for (const installation of await this.#installations()) {
+      const { private: folder } = this.#releases(installation);
+      const whole = new Set((await folder.allUnpacked()).map(({ release }) => release));
+      await folder
+        .removeOthers((release) => whole.has(release))
+        .catch((error: unknown) => {
+          const name = installationName(installation);
+          this.#options.log.warn({ err: error, installation: name }, 'an unfinished package cannot be removed');
+        });
+    }
+  }
+
+  /**
+   * Fetches the package into the cache, and unpacks it for the task into the agent's private folder. Releases that
+   * nothing needs any more are removed first, as by `stage`. Idempotent; the download resumes where it stopped.
+   */
+  acquire(payload: PackagePayload__Output, task: string, caller: Caller<AcquireProgress>): Promise<AcquireProgress> {
+    const order = readOrder(payload);
+    return this.#acquisitions.join(this.#acquisitionOf(order, task), caller, (onProgress, signal) =>
+      this.#needing(order.sha256, () => this.#acquire(order, task, { onProgress, signal })),
+    );
   }
 
   /** What this machine has seen of its sources of packages. */
@@ -81,13 +106,16 @@ export class Packages {
   }
 
   /**
-   * Unpacks the acquired package as the release of a task, and substitutes variables. Releases that nothing needs any
-   * more are removed first; what cannot be removed is tried again the next time. Once `signal` aborts, it stops and
+   * Makes the acquired package the release of a task, and substitutes variables. Releases that nothing needs any more
+   * are removed first; what cannot be removed is tried again the next time. Once `signal` aborts, it stops and
    * removes what it left. Idempotent.
    */
   async stage(payload: PackagePayload__Output, task: string, signal?: AbortSignal): Promise<PackageStatus__Output> {
     const order = readOrder(payload);
     const { log, owner, reserveBytes = DEFAULT_RESERVE_BYTES } = this.#options;
+    // The server knows of an end of acquiring that this one has not come to: its answer was lost.
+    const over = new IsthmusError('CANCELLED', 'the package is being staged');
+    await this.#acquisitions.end(this.#acquisitionOf(order, task), over);
     return this.#alone(order.installation, async (releases) => {
       signal?.throwIfAborted();
       await releases.prepare();
@@ -149,8 +177,44 @@ export class Packages {
 
   /** Ends every download. The bytes received stay for the next start. */
   async stop(): Promise<void> {
+    await this.#acquisitions.endAll(new IsthmusError('CANCELLED', 'the tentacle is stopping'));
     await this.#acquirer.stop();
     await this.#busy.idle();
+  }
+
+  async #acquire(order: PackageOrder, task: string, caller: Caller<AcquireProgress>): Promise<AcquireProgress> {
+    const { reserveBytes = DEFAULT_RESERVE_BYTES } = this.#options;
+    const release = releaseName(order, task);
+    const releases = this.#releases(order.installation);
+    const isMade = await this.#alone(order.installation, async () => {
+      await releases.prepare();
+      await this.#removeUnneeded(order, releases, task);
+      if ((await releases.record(release)) !== undefined) return true;
+      if ((await releases.private.unpacked(release)) !== undefined) return true;
+      await releases.private.clear(release);
+      return false;
+    });
+    if (isMade) return this.#acquirer.acquire(order, caller);
+    const deps = { acquirer: this.#acquirer, blobs: this.#blobs, reserveBytes };
+    const { acquired, folder } = await acquireUnpacked(order, releases.private.buildingOf(release), deps, caller);
+    releases.private.markUnpacked(release, { ...folder, task, sha256: order.sha256 });
+    return acquired;
+  }
+
+  #acquisitionOf(order: PackageOrder, task: string): string {
+    return this.#releases(order.installation).private.buildingOf(releaseName(order, task));
+  }
+
+  /** Does work for which a package stays in the cache. */
+  async #needing<Result>(sha256: string, work: () => Promise<Result>): Promise<Result> {
+    this.#needed.set(sha256, (this.#needed.get(sha256) ?? 0) + 1);
+    try {
+      return await work();
+    } finally {
+      const left = this.#needed.get(sha256)! - 1;
+      if (left > 0) this.#needed.set(sha256, left);
+      else this.#needed.delete(sha256);
+    }
   }
 
   async #install(
@@ -212,7 +276,10 @@ export class Packages {
   async #removeUnneeded(order: PackageOrder, releases: Releases, task: string): Promise<void> {
     const { log, hasOpenScript } = this.#options;
     try {
-      await releases.removeOthers((other) => other === task || hasOpenScript(other));
+      await releases.removeOthers(
+        (other) => other === task || hasOpenScript(other),
+        (release) => this.#acquisitions.has(releases.private.buildingOf(release)),
+      );
     } catch (error) {
       const installation = installationName(order.installation);
       log.warn({ err: error, installation }, 'older releases cannot be removed completely');
@@ -222,17 +289,18 @@ export class Packages {
     });
   }
 
-  /** Keeps the packages of all releases on disk, one more, and the few used most recently. */
+  /** Keeps the packages of all releases on disk, those that are needed now, and the few used most recently. */
   async #trimCache(needed: string): Promise<void> {
     const used = new Set([needed]);
     for (const installation of await this.#installations()) {
       const releases = this.#releases(installation);
+      for (const { sha256 } of await releases.private.allUnpacked()) used.add(sha256);
       for (const release of await releases.names()) {
         const record = await releases.record(release);
         if (record !== undefined) used.add(record.sha256);
       }
     }
-    const others = this.#blobs.list().filter(({ sha256 }) => !used.has(sha256));
+    const others = this.#blobs.list().filter(({ sha256 }) => !used.has(sha256) && !this.#needed.has(sha256));
     others.sort((a, b) => b.usedAtMs - a.usedAtMs);
     for (const { sha256 } of others.slice(this.#options.keptRecent ?? DEFAULT_KEPT_RECENT))
       await this.#blobs.delete(sha256);

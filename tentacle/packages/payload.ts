@@ -1,8 +1,8 @@
 // Reads and checks a package order. It is signed by a server, but checked all the same before any field names a file.
 import { IsthmusError } from '../../contract/errors.ts';
-import type { PackageFormat } from '../../contract/packages.ts';
 import { TEXT_ENCODINGS, type TextEncoding } from '../../contract/text-encodings.ts';
-import { isPackageFormat } from '../../lib/archives/archive.ts';
+import { UNPACKED_FORMATS, type UnpackedFormat } from '../../lib/archives/archive.ts';
+import { entryPath } from '../../lib/archives/names.ts';
 import { isSha256 } from '../../lib/blobs/digest.ts';
 import type { Source } from '../../lib/blobs/source.ts';
 import { versionKey } from '../../lib/package-versions.ts';
@@ -23,7 +23,12 @@ export interface PackageOrder {
   readonly version: string;
   readonly sha256: string;
   readonly sizeBytes: number;
-  readonly format: PackageFormat;
+  readonly format: UnpackedFormat;
+  /** The name that a `file` gets. */
+  readonly fileName: string | undefined;
+  /** The bytes of its files once it is unpacked, and its entries: it must not have more. */
+  readonly unpackedBytes: number | undefined;
+  readonly entries: number | undefined;
   readonly installation: Installation;
   readonly sources: readonly Source[];
   readonly downloadToken: string;
@@ -40,24 +45,22 @@ export interface PackageOrder {
 /** Checks every field that becomes part of a path, a request or a limit. */
 export function readOrder(payload: PackagePayload__Output): PackageOrder {
   const { sources, downloadToken, substitute, variables, sensitiveNames, installTo, revert } = payload;
+  const { unpackedBytes, entries } = payload;
   const { id = '', version = '', sha256 = '', sizeBytes = 0, format = '' } = payload.package ?? {};
   const installation = readInstallation(payload.installation);
   versionKey(version, 'package.version');
   if (!isSha256(sha256)) reject('package.sha256', 'a digest is 64 lower-case hex digits');
   if (!Number.isSafeInteger(sizeBytes) || sizeBytes <= 0)
     reject('package.size_bytes', 'must be a positive number of bytes');
-  if (!isPackageFormat(format)) return reject('package.format', `"${format}" is not a package format`);
+  const unpackedFormat =
+    UNPACKED_FORMATS.find((known) => known === format) ??
+    reject('package.format', `"${format}" is not a package format`);
   return {
-    ...{
-      id,
-      version,
-      sha256,
-      sizeBytes,
-      format,
-      installation,
-      downloadToken,
-      variables,
-    },
+    ...{ id, version, sha256, sizeBytes, installation, downloadToken, variables },
+    format: unpackedFormat,
+    fileName: unpackedFormat === 'file' ? readFileName(payload.fileName) : undefined,
+    unpackedBytes: unpackedBytes === 0 ? undefined : unpackedBytes,
+    entries: entries === 0 ? undefined : entries,
     substitute: substitute.map(readRule),
     sensitiveNames,
     fileRules: readFileRules(payload),
@@ -65,6 +68,12 @@ export function readOrder(payload: PackagePayload__Output): PackageOrder {
     revert,
     sources: receivedSources(sources),
   };
+}
+
+/** It becomes the path of a file below the release. */
+function readFileName(name: string): string {
+  if (!name.includes('/') && entryPath(name).length === 1) return name;
+  return reject('file_name', 'names one file, in no folder');
 }
 
 /** Empty fields are absent; bits beside the permissions are dropped. */

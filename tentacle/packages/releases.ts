@@ -5,18 +5,19 @@
 //   current, previous                        links, each switched by one rename
 //   succeeded.json                           releases whose step succeeded, the newest first
 //   installed-to.json                        the folder that the step installs to, and the release that is there
-//   .private/                                for the agent only: folders being unpacked or removed
+//   .private/                                for the agent only (private-folder.ts): releases being made or removed
 import { createHash, randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { chmod, lstat, readdir, readFile, readlink, rename, rm, symlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { writeDurably } from '../../lib/files/durable.ts';
-import { assertNoLink, ownFolder } from '../../lib/files/private.ts';
+import { assertNoLink } from '../../lib/files/private.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import { errnoOf, syncPath } from '../../lib/files/disk-space.ts';
 import { versionKey } from '../../lib/package-versions.ts';
 import { makeReadable } from '../data-folder.ts';
 import { removeTree } from '../remove-tree.ts';
+import { PrivateFolder } from './private-folder.ts';
 import type { PackageWarning } from './substitute-files.ts';
 
 export interface ReleaseRecord {
@@ -55,9 +56,11 @@ export function releaseName({ version, sha256 }: Pick<ReleaseRecord, 'version' |
 /** The releases of one installation. */
 export class Releases {
   readonly #folder: string;
+  readonly private: PrivateFolder;
 
   constructor(folder: string) {
     this.#folder = folder;
+    this.private = new PrivateFolder(join(folder, '.private'));
   }
 
   /** Creates what is missing of the folders. PERMISSIONS_UNSAFE for a link in the place of one. */
@@ -67,17 +70,7 @@ export class Releases {
     const project = dirname(environment);
     const folders = [dirname(project), project, environment, this.#folder, join(this.#folder, 'releases')];
     for (const path of folders) await makeReadable(path);
-    ownFolder(this.#private);
-    await chmod(this.#private, 0o700);
-  }
-
-  get #private(): string {
-    return join(this.#folder, '.private');
-  }
-
-  /** Where a release is unpacked. Until it is complete only the agent can reach it, whoever owns the files. */
-  buildingOf(release: string): string {
-    return join(this.#private, `${release}.building`);
+    await this.private.prepare();
   }
 
   folderOf(release: string): string {
@@ -121,19 +114,18 @@ export class Releases {
     return Promise.try(isFolder, this.stagingOf(release));
   }
 
-  /** Removes the files of an interrupted staging. */
+  /** Removes what an interrupted staging has left beside the private folder. */
   async clearStaging(release: string): Promise<void> {
     if (await this.isActivated(release)) throw new IsthmusError('INTERNAL', `${release} is in use`);
     await rm(`${this.folderOf(release)}.json`, { force: true });
     const gone = await this.#putAway(this.stagingOf(release));
     // If that fails, the folder is out of the way, and the next activation tries again and logs it.
     await removeTree(gone).catch(() => undefined);
-    await removeTree(this.buildingOf(release));
   }
 
   /** Moves the unpacked folder to its name, gives it its mode, then writes its record. */
   async finishStaging(release: string, record: ReleaseRecord, mode: number): Promise<void> {
-    await rename(this.buildingOf(release), this.stagingOf(release));
+    await rename(this.private.buildingOf(release), this.stagingOf(release));
     // Not before: to move a folder needs write permission in it.
     await chmod(this.stagingOf(release), mode);
     this.#writeRecord(release, record);
@@ -213,9 +205,10 @@ export class Releases {
 
   /**
    * Removes every release but the current one, those that succeeded and those of tasks that `keeps` names, and all
-   * temporary files. Goes on after a failure; rejects with the first one at the end.
+   * temporary files but of those releases and of what is being acquired. Goes on after a failure; rejects with the first
+   * one at the end.
    */
-  async removeOthers(keeps: (task: string) => boolean): Promise<void> {
+  async removeOthers(keeps: (task: string) => boolean, isAcquiring: (release: string) => boolean): Promise<void> {
     const kept = [await this.linked('current'), await this.linked('previous'), ...(await this.succeeded())];
     for (const release of await this.names()) {
       const record = await this.record(release);
@@ -227,7 +220,9 @@ export class Releases {
       const release = name.replace(/\.(?:staging|json)$/, '');
       if (!kept.includes(release)) await attempt(this.#putAway(this.folderOf(name)));
     }
-    for (const name of await readdir(this.#private)) await attempt(removeTree(join(this.#private, name)));
+    const unpacked = (await this.private.allUnpacked()).filter(({ task }) => keeps(task));
+    const made = new Set(unpacked.map(({ release }) => release));
+    await attempt(this.private.removeOthers((release) => made.has(release) || isAcquiring(release)));
     for (const name of await readdir(this.#folder)) {
       if (/^\.(?:current|previous)\./.test(name)) await attempt(rm(join(this.#folder, name), { force: true }));
     }
@@ -239,7 +234,7 @@ export class Releases {
    * its path there.
    */
   async #putAway(path: string): Promise<string> {
-    const gone = join(this.#private, `${basename(path)}.${randomBytes(6).toString('hex')}`);
+    const gone = join(this.private.path, `${basename(path)}.${randomBytes(6).toString('hex')}`);
     try {
       // Moving a folder needs write permission in it, which a script may have removed.
       if ((await lstat(path)).isDirectory()) await chmod(path, 0o700);

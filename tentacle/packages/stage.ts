@@ -1,11 +1,12 @@
-// Stages a release: unpacks an acquired package and substitutes variables in it. Without its record the
-// folder does not count, and the next try starts from an empty one. The folder of another task is never reused: scripts
-// may have changed it since.
+// Stages a release: takes what acquiring has unpacked for its task, or unpacks the acquired package, and substitutes
+// variables in it. Without its record the folder does not count, and the next try starts from an empty one. The folder
+// of another task is never reused: scripts may have changed it since.
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { IsthmusError } from '../../contract/errors.ts';
 import type { Logger } from '../../lib/telemetry/log.ts';
-import { unpackArchive } from '../../lib/archives/archive.ts';
+import type { UnpackedFolder } from '../../lib/archives/archive.ts';
+import { finishFolders } from '../../lib/archives/folder-writer.ts';
 import type { BlobStore } from '../../lib/blobs/blob-store.ts';
 import { translateDiskFull } from '../../lib/files/disk-space.ts';
 import { writeDurably } from '../../lib/files/durable.ts';
@@ -15,6 +16,7 @@ import { applyOwnership, ownerOf, type FileOwner } from './ownership.ts';
 import type { PackageOrder } from './payload.ts';
 import { releaseName, type ReleaseRecord, type Releases } from './releases.ts';
 import { substituteFiles, type PackageWarning } from './substitute-files.ts';
+import { unpackCached } from './unpack.ts';
 
 export interface StageDeps {
   readonly blobs: BlobStore;
@@ -55,23 +57,13 @@ async function build(
   order: PackageOrder,
   deps: StageDeps,
 ): Promise<void> {
-  if (deps.blobs.get(order.sha256) === undefined) {
-    throw new IsthmusError('PACKAGE_UNAVAILABLE', `${order.id} ${order.version} has not been acquired`);
-  }
   const owner = await ownerOf(order.fileRules, deps.owner);
   await releases.clearStaging(release);
-  const into = releases.buildingOf(release);
+  const into = releases.private.buildingOf(release);
   try {
-    const path = deps.blobs.pathOf(order.sha256);
-    let warnings: readonly PackageWarning[] = [];
-    const { files, bytes } = await unpackArchive({
-      ...{ path, format: order.format, into },
-      limits: { reserveBytes: deps.reserveBytes },
-      signal: deps.signal,
-      edit: async () => {
-        warnings = await substituteFiles(into, order, deps.signal);
-      },
-    });
+    const { files, bytes, folders } = await unpacked(releases, release, order, deps);
+    const warnings = await substituteFiles(into, order, deps.signal);
+    await finishFolders(into, folders, deps.signal);
     const secrets = new Set(warnings.filter(({ kind }) => kind === 'sensitive').map(({ file }) => file));
     const mode = await applyOwnership(into, order.fileRules, owner, (name) => secrets.has(name));
     const { id, version, sha256 } = order;
@@ -84,17 +76,37 @@ async function build(
     await releases.finishStaging(release, record, mode);
   } catch (thrown) {
     await releases.clearStaging(release);
+    await releases.private.clear(release);
+    deps.signal?.throwIfAborted();
     throw translateDiskFull(thrown, 'the unpacked package');
   }
+}
+
+/** The unpacked package, in the private folder, for this task alone to change. */
+async function unpacked(
+  releases: Releases,
+  release: string,
+  order: PackageOrder,
+  deps: StageDeps,
+): Promise<UnpackedFolder> {
+  const before = await releases.private.take(release);
+  if (before?.sha256 === order.sha256) return before;
+  if (deps.blobs.get(order.sha256) === undefined) {
+    throw new IsthmusError('PACKAGE_UNAVAILABLE', `${order.id} ${order.version} has not been acquired`);
+  }
+  await releases.private.clear(release);
+  return unpackCached(order, releases.private.buildingOf(release), deps);
 }
 
 function rank({ kind }: PackageWarning): number {
   return kind === 'sensitive' ? 0 : 1;
 }
 
-function stampOf({ sha256, format, substitute, variables, fileRules }: PackageOrder, key: Buffer): string {
+function stampOf(order: PackageOrder, key: Buffer): string {
+  const { sha256, format, fileName, substitute, variables, fileRules } = order;
   const sorted = Object.entries(variables).sort(([a], [b]) => compareText(a, b));
-  const content = JSON.stringify([sha256, format, fileRules, substitute, substitute.length === 0 ? [] : sorted]);
+  const placed = fileName === undefined ? format : [format, fileName];
+  const content = JSON.stringify([sha256, placed, fileRules, substitute, substitute.length === 0 ? [] : sorted]);
   return createHmac('sha256', key).update(content).digest('hex');
 }
 

@@ -144,24 +144,33 @@ export const packagesMutants: Mutants = {
       test: ['staging and switching', 'never takes the release of another task, in whatever order two tasks come'],
     },
   },
-  'hash-after-unpack': {
-    file: 'lib/blobs/blob-writer.ts',
-    find: 'const blob = { sha256: meter.sha256(), sizeBytes: meter.bytes };',
-    replace: 'const got = { sha256: meter.sha256(), sizeBytes: meter.bytes };',
+  'activated-before-verified': {
+    file: 'tentacle/packages/unpack.ts',
+    find: 'onArriving, signal: both });',
+    replace:
+      "onArriving, signal: both }).catch(() => ({ receivedBytes: 0, totalBytes: 0, from: '', done: true, cached: false, failed: [] }));",
     also: [
       {
-        file: 'lib/blobs/blob-writer.ts',
-        find: 'if (expected !== undefined) assertBytesMatch(blob, expected);',
-        replace: 'const blob = { ...got, sha256: expected?.sha256 ?? got.sha256 };',
-      },
-      {
-        file: 'lib/blobs/blob-writer.ts',
-        find: 'return blob;',
-        replace: `if (expected !== undefined) assertBytesMatch(got, expected);
-    return blob;`,
+        file: 'tentacle/packages/unpack.ts',
+        find: 'verified: () => source.verified()',
+        replace: 'verified: () => Promise.resolve()',
       },
     ],
-    red: { file: 'test/packages/tentacle.test.ts', test: ['acquiring', 'never unpacks what is not the pinned bytes'] },
+    red: {
+      file: 'test/packages/unpacking.test.ts',
+      test: ['bytes that are not the right ones', 'one of the time in the gzip header, which changes nothing inside'],
+    },
+  },
+  'links-before-verified': {
+    file: 'lib/archives/visitor.ts',
+    find: `await verified?.();
+    await this.#writer?.finishFiles(this.#links.all);`,
+    replace: `await this.#writer?.finishFiles(this.#links.all);
+    await verified?.();`,
+    red: {
+      file: 'test/packages/archive-links.test.ts',
+      test: ['links and devices', 'makes no link before the bytes are verified'],
+    },
   },
   'files-through-links': {
     file: 'lib/archives/names.ts',

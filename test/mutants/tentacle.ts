@@ -12,8 +12,8 @@ export const tentacleMutants: Mutants = {
     },
   },
   'removals-follow-links': {
-    file: 'tentacle/packages/releases.ts',
-    find: 'ownFolder(this.#private);',
+    file: 'tentacle/packages/private-folder.ts',
+    find: 'ownFolder(this.path);',
     replace: '',
     red: {
       file: 'test/tentacle/links.test.ts',

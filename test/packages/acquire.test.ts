@@ -39,10 +39,10 @@ it.each([
     onWrongSource: () => undefined,
   });
   const order = {
-    ...{ id: 'web', version: '1.0.0', sha256, sizeBytes: body.length, downloadToken: 'p' },
+    ...{ id: 'web', version: '1.0.0', sha256, sizeBytes: body.length, unpackedBytes: undefined, downloadToken: 'p' },
     sources: [{ kind: 'mesh', node: 'near', path: [], url: near.url }] as const,
   };
-  const acquired = await acquirer.acquire(order, () => undefined, new AbortController().signal);
+  const acquired = await acquirer.acquire(order, { onProgress: () => undefined, signal: new AbortController().signal });
   expect(acquired).toMatchObject({ from, done: true, cached: false, failed: [] });
   expect(near.requests.length).toBe(from === '' ? 0 : 1);
   expect((await readFile(blobs.pathOf(sha256))).equals(body)).toBe(true);

@@ -1,12 +1,26 @@
 // Modes, times and links of entries: kept where they stay inside the package, and rejected where they do not.
 import { execFile } from 'node:child_process';
-import { chmod, link, mkdir, readFile, readlink, realpath, stat, symlink, writeFile } from 'node:fs/promises';
+import {
+  chmod,
+  link,
+  mkdir,
+  readdir,
+  readFile,
+  readlink,
+  realpath,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { unpackArchive } from '../../lib/archives/archive.ts';
-import type { ErrorCode } from '../../contract/errors.ts';
+import { unpackArchive, unpackFiles } from '../../lib/archives/archive.ts';
+import type { ByteSource } from '../../lib/archives/byte-source.ts';
+import { finishFolders } from '../../lib/archives/folder-writer.ts';
+import { IsthmusError, type ErrorCode } from '../../contract/errors.ts';
 import type { PackageFormat } from '../../contract/packages.ts';
 import { lacks } from '../support/needs.ts';
 import { tempDir } from '../support/temp.ts';
@@ -115,12 +129,14 @@ describe('modes and times', () => {
         ]),
       );
       for (const path of [root, join(root, 'work')]) await chmod(path, 0o777);
-      const edit = () => writeFile(join(into, 'd', 'added'), 'x');
       process.seteuid!(65_534);
-      const contents = await unpackArchive({ path: archive, format: 'tar.gz', into, edit }).finally(() =>
-        process.seteuid!(0),
-      );
-      expect(contents).toEqual({ files: 2, bytes: 0 });
+      try {
+        const { folders } = await unpackFiles({ path: archive, format: 'tar.gz', into });
+        await writeFile(join(into, 'd', 'added'), 'x');
+        await finishFolders(into, folders);
+      } finally {
+        process.seteuid!(0);
+      }
       expect(await listing(into)).toEqual(['closed', 'closed/g', 'd', 'd/added', 'd/f']);
       expect((await stat(join(into, 'closed'))).mode & 0o7777).toBe(0);
     },
@@ -129,6 +145,26 @@ describe('modes and times', () => {
 
 describe('links and devices', () => {
   const first: TarEntry = { name: 'first', content: 'y' };
+
+  it('makes no link before the bytes are verified', async () => {
+    const bytes = tarGz([{ name: 'l', type: '2', linkName: 'first' }, first]);
+    const { into } = await bench(bytes);
+    const source: ByteSource = {
+      sizeBytes: bytes.length,
+      read: (position, buffer) => Promise.resolve(bytes.copy(buffer, 0, position)),
+    };
+    const before = Promise.withResolvers<string[]>();
+    const verified = async () => before.resolve(await listing(into));
+    const unpacking = unpackFiles({ path: '', format: 'tar.gz', into }, { source, verified });
+    expect(await before.promise).toEqual(['first']);
+    await unpacking;
+    expect(await listing(into)).toEqual(['first', 'l']);
+    await rm(into, { recursive: true });
+    const wrong = () => Promise.reject(new IsthmusError('PACKAGE_HASH_MISMATCH', 'wrong'));
+    const rejecting = unpackFiles({ path: '', format: 'tar.gz', into }, { source, verified: wrong });
+    await expect(rejecting).rejects.toMatchObject({ code: 'PACKAGE_HASH_MISMATCH' });
+    await expect(readdir(into)).rejects.toMatchObject({ code: 'ENOENT' });
+  });
 
   it.each<[string, TarEntry[], ErrorCode]>([
     ['symbolic link out', [{ name: 'l', type: '2', linkName: '../..' }], 'PACKAGE_LINK'],
@@ -295,7 +331,7 @@ describe('links and devices', () => {
 
   it.each(kept)('%s: keeps links that stay inside', async (format, bytes) => {
     const { archive, into } = await bench(bytes);
-    expect(await unpackArchive({ path: archive, format, into })).toEqual({ files: 1, bytes: 1 });
+    expect(await unpackArchive({ path: archive, format, into })).toMatchObject({ files: 1, bytes: 1 });
     const targets = ['lib/libx.so', 'bin/x', 'current', 'later', 'l'.repeat(90)].map((name) =>
       readlink(join(into, name)),
     );
@@ -316,7 +352,10 @@ describe('links and devices', () => {
     for (const name of ['b', 'c']) await link(join(root, 'in', 'a'), join(root, 'in', name));
     await run('tar', ['-czf', join(root, 'a.tgz'), '-C', join(root, 'in'), '.']);
     const into = join(root, 'out');
-    expect(await unpackArchive({ path: join(root, 'a.tgz'), format: 'tar.gz', into })).toEqual({ files: 3, bytes: 3 });
+    expect(await unpackArchive({ path: join(root, 'a.tgz'), format: 'tar.gz', into })).toMatchObject({
+      files: 3,
+      bytes: 3,
+    });
     expect((await stat(join(into, 'c'))).nlink).toBe(3);
     expect(await readFile(join(into, 'c'), 'utf8')).toBe('one');
   });
@@ -329,7 +368,10 @@ describe('links and devices', () => {
     for (const copy of ['2', '3']) await run('cp', ['-al', '1', copy], { cwd: join(root, 'in') });
     await run('tar', ['--sort=name', '-czf', join(root, 'a.tgz'), '-C', join(root, 'in'), '.']);
     const into = join(root, 'out');
-    expect(await unpackArchive({ path: join(root, 'a.tgz'), format: 'tar.gz', into })).toEqual({ files: 3, bytes: 3 });
+    expect(await unpackArchive({ path: join(root, 'a.tgz'), format: 'tar.gz', into })).toMatchObject({
+      files: 3,
+      bytes: 3,
+    });
     for (const copy of ['1', '2', '3']) expect(await readlink(join(into, copy, 'lib', 'x'))).toBe('x.1');
     expect((await stat(join(into, '2', 'lib', 'x'))).nlink).toBe(3);
   });

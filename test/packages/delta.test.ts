@@ -11,7 +11,7 @@ import { hashLogOf, isAffordable, MOST_SHARE, windowLogOf } from '../../lib/delt
 import type { Content } from '../../lib/delta/content.ts';
 import { runDelta } from '../../lib/delta/delta.ts';
 import { findGzipRecipe, gzipByRecipe } from '../../lib/delta/gzip-recipe.ts';
-import { inflateGzip } from '../../lib/archives/gzip.ts';
+import { inflateGzipFile } from '../../lib/archives/gzip.ts';
 import { tempDir } from '../support/temp.ts';
 
 const MB = 1024 ** 2;
@@ -178,7 +178,7 @@ describe('the recipe of a gzip', () => {
     const recipe = await findGzipRecipe(path, never);
     if (recipe === null) return null;
     const chunks: Buffer[] = [];
-    for await (const chunk of gzipByRecipe(inflateGzip(path), recipe)) chunks.push(chunk);
+    for await (const chunk of gzipByRecipe(inflateGzipFile(path), recipe)) chunks.push(chunk);
     return Buffer.concat(chunks);
   }
 

@@ -71,8 +71,8 @@ async function machine(given: { readonly root?: string; readonly dataDir?: strin
       sources: [{ node, path: [], url, upstream: null, pushed: false }],
       ...more,
     };
-    await packages.acquire(order, () => undefined, new AbortController().signal);
     const task = newId();
+    await packages.acquire(order, task, { onProgress: () => undefined, signal: new AbortController().signal });
     return async (action, last = {}) => (await packages[action]({ ...order, ...last }, task, withdrawn)).releasePath;
   };
   return {

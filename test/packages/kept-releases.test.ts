@@ -72,7 +72,7 @@ async function machine(hasOpenScript: (task: string) => boolean = () => false): 
     async deploy(major, outcome, restarts = false) {
       const task = newId();
       const order = orders.get(major)!;
-      await packages.acquire(order, () => undefined, new AbortController().signal);
+      await packages.acquire(order, task, { onProgress: () => undefined, signal: new AbortController().signal });
       const actions = ['stage', 'activate', 'settle'] as const;
       for (const action of actions.slice(0, { 'pre fails': 1, 'post fails': 2, succeeds: 3 }[outcome])) {
         if (restarts) {

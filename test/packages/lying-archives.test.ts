@@ -228,7 +228,7 @@ describe('tar', () => {
     ['pax', paxEntry({ 'GNU.volume.label': '../x' }, 'g')],
   ])('takes the label of the whole archive for no file: %s', async (_, label) => {
     const { archive } = await bench(tarGz([label, a]));
-    expect(await checkArchive({ path: archive, format: 'tar.gz' })).toEqual({ files: 1, bytes: 3 });
+    expect(await checkArchive({ path: archive, format: 'tar.gz' })).toMatchObject({ files: 1, bytes: 3 });
   });
 
   it('takes zeros that fill up a record, and a global comment', async () => {
@@ -267,7 +267,7 @@ describe('gzip', () => {
     ],
   ])('takes %s', async (_, bytes) => {
     const { archive } = await bench(bytes);
-    expect(await checkArchive({ path: archive, format: 'tar.gz' })).toEqual({ files: 1, bytes: 3 });
+    expect(await checkArchive({ path: archive, format: 'tar.gz' })).toMatchObject({ files: 1, bytes: 3 });
   });
 });
 

@@ -8,6 +8,9 @@ export const NO_FILE_RULES = {
   folderMode: 0,
   installTo: '',
   revert: false,
+  unpackedBytes: 0,
+  entries: 0,
+  fileName: '',
   delta: null,
 } as const;
 

@@ -3,6 +3,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { newId } from '../../lib/ids.ts';
 import { nameOf } from '../../lib/blobs/source.ts';
 import { offerFeed } from '../../server/packages/offer.ts';
 import { sourcesOf } from '../../server/packages/source-finder.ts';
@@ -11,6 +12,7 @@ import { tarGz } from './craft.ts';
 import { payload, received, tiers, type Target, type Tiers } from './tiers.ts';
 
 let versions = 0;
+const quiet = { onProgress: () => undefined, signal: new AbortController().signal };
 
 /** Pushes a new version to the feed; says how a target acquires it. */
 async function release({ feed }: Tiers) {
@@ -22,8 +24,7 @@ async function release({ feed }: Tiers) {
     ...payload(await sourcesOf(feed, target, sha256, { push })),
     package: { id: 'web', version, sha256, sizeBytes: content.length, format: 'tar.gz' },
   });
-  const acquire = async ({ id, packages }: Target) =>
-    packages.acquire(await orderFor(id), () => undefined, new AbortController().signal);
+  const acquire = async ({ id, packages }: Target) => packages.acquire(await orderFor(id), newId(), quiet);
   return { content, sha256, orderFor, acquire };
 }
 
@@ -104,9 +105,14 @@ describe('a package that is pushed', () => {
     expect(order.sources).toEqual([{ node: '', path: [], url: '', upstream: null, pushed: true }]);
     const before = received(at.pci, 'eu');
     const cut = new AbortController();
-    const first = target.packages.acquire(order, ({ receivedBytes }) => receivedBytes > 0 && cut.abort(), cut.signal);
+    const first = target.packages.acquire(order, newId(), {
+      onProgress: ({ receivedBytes }) => {
+        if (receivedBytes > 0) cut.abort();
+      },
+      signal: cut.signal,
+    });
     await expect(first).rejects.toMatchObject({ code: 'CANCELLED' });
-    const { from, receivedBytes } = await target.packages.acquire(order, () => undefined, new AbortController().signal);
+    const { from, receivedBytes } = await target.packages.acquire(order, newId(), quiet);
     expect([from, receivedBytes]).toEqual(['server', content.length]);
     expect(opened()).toBeGreaterThanOrEqual(2);
     expect(received(at.pci, 'eu') - before).toBeGreaterThanOrEqual(content.length);

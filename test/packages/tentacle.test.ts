@@ -25,6 +25,7 @@ import { cutAt, slow, startOrigin, wrongBytes, type Origin } from './origin.ts';
 
 const sha256Of = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex');
 const never = new AbortController().signal;
+const quiet = { onProgress: () => undefined, signal: never };
 const installation = { project: 'shop', environment: 'prod', step: 'web' };
 const folderOf = (dataDir: string) => join(dataDir, 'applications', 'shop', 'prod', 'web');
 /** What a task is told whose release another task of the same installation has replaced. */
@@ -78,7 +79,7 @@ const rules = (...patterns: string[]) => patterns.map((pattern) => ({ pattern, e
 async function deploy(packages: Packages, bytes: Buffer, version: string, more: Partial<PackagePayload__Output> = {}) {
   const task = newId();
   const order = payload(bytes, version, more, [await startOrigin(mesh, 'near', bytes)]);
-  await packages.acquire(order, () => undefined, never);
+  await packages.acquire(order, task, quiet);
   await packages.stage(order, task);
   await packages.activate(order, task);
   return packages.settle(order, task);
@@ -92,8 +93,8 @@ describe('acquiring', () => {
     const seen: number[] = [];
     const order = payload(bytes, '1.0', {}, [near]);
     const [first, second] = await Promise.all([
-      packages.acquire(order, ({ receivedBytes }) => seen.push(receivedBytes), never),
-      packages.acquire(order, () => undefined, never),
+      packages.acquire(order, newId(), { onProgress: ({ receivedBytes }) => seen.push(receivedBytes), signal: never }),
+      packages.acquire(order, newId(), quiet),
     ]);
     expect(first).toEqual({
       receivedBytes: bytes.length,
@@ -105,7 +106,10 @@ describe('acquiring', () => {
     });
     expect(second).toEqual(first);
     expect(seen.at(-1)).toBe(bytes.length);
-    expect(await packages.acquire(order, () => undefined, never)).toMatchObject({ cached: true, done: true });
+    expect(await packages.acquire(order, newId(), quiet)).toMatchObject({
+      cached: true,
+      done: true,
+    });
     expect(near.requests.length).toBe(1);
   });
 
@@ -120,12 +124,15 @@ describe('acquiring', () => {
       slow(4, () => new Promise(() => undefined)),
     );
     const before = await open(dataDir);
-    const gaveUp = before.acquire(payload(bytes, '1.0', {}, [near]), () => stop.abort(), stop.signal);
+    const gaveUp = before.acquire(payload(bytes, '1.0', {}, [near]), newId(), {
+      onProgress: () => stop.abort(),
+      signal: stop.signal,
+    });
     await expect(gaveUp).rejects.toMatchObject({ code: 'CANCELLED' });
     await before.stop();
     const far = await startOrigin(mesh, 'far', bytes);
     const after = await open(dataDir);
-    expect(await after.acquire(payload(bytes, '1.0', {}, [far]), () => undefined, never)).toMatchObject({
+    expect(await after.acquire(payload(bytes, '1.0', {}, [far]), newId(), quiet)).toMatchObject({
       from: 'far',
     });
     expect(Number(/\d+/.exec(far.requests[0]?.range ?? '')?.[0])).toBeGreaterThan(0);
@@ -143,14 +150,13 @@ describe('acquiring', () => {
     const order = payload(bytes, '1.0', {}, [near]);
     const stop = new AbortController();
     let again: ReturnType<Packages['acquire']> | undefined;
-    const gaveUp = packages.acquire(
-      order,
-      () => {
+    const gaveUp = packages.acquire(order, newId(), {
+      onProgress: () => {
         stop.abort();
-        again ??= nextTurn().then(() => packages.acquire(order, () => undefined, never));
+        again ??= nextTurn().then(() => packages.acquire(order, newId(), quiet));
       },
-      stop.signal,
-    );
+      signal: stop.signal,
+    });
     await expect(gaveUp).rejects.toMatchObject({ code: 'CANCELLED' });
     expect(await again).toMatchObject({ from: 'near', done: true });
   });
@@ -168,7 +174,7 @@ describe('acquiring', () => {
     const good = await startOrigin(mesh, 'good', bytes);
     const packages = await open(await tempDir());
     const order = payload(bytes, '1.0', {}, [liar, cut, good]);
-    const { from, failed } = await packages.acquire(order, () => undefined, never);
+    const { from, failed } = await packages.acquire(order, newId(), quiet);
     expect([from, failed.map(({ node, code }) => [node, code])]).toEqual([
       'good', [['liar', 'PACKAGE_HASH_MISMATCH'], ['cut', 'SOURCE_FAILED']],
     ]); // prettier-ignore
@@ -188,7 +194,7 @@ describe('acquiring', () => {
     const order = payload(bytes, '1.0', {}, [
       await startOrigin(mesh, 'liar', other, wrongBytes(other), wrongBytes(other)),
     ]);
-    await expect(packages.acquire(order, () => undefined, never)).rejects.toMatchObject({
+    await expect(packages.acquire(order, newId(), quiet)).rejects.toMatchObject({
       code: 'PACKAGE_UNAVAILABLE',
     });
     await expect(packages.stage(order, newId())).rejects.toMatchObject({ code: 'PACKAGE_UNAVAILABLE' });
@@ -206,7 +212,7 @@ describe('acquiring', () => {
     const honest = await startOrigin(mesh, 'near', bytes);
     const { package: wanted, ...order } = payload(bytes, '1.0', {}, [honest]);
     const mistaken = { ...order, package: { ...wanted!, sizeBytes: bytes.length - wrong } };
-    await expect(packages.acquire(mistaken, () => undefined, never)).rejects.toMatchObject({
+    await expect(packages.acquire(mistaken, newId(), quiet)).rejects.toMatchObject({
       code: 'PACKAGE_UNAVAILABLE',
     });
     await expect(packages.stage(mistaken, newId())).rejects.toMatchObject({ code: 'PACKAGE_UNAVAILABLE' });
@@ -218,7 +224,7 @@ describe('acquiring', () => {
     const bytes = app('1');
     const near = await startOrigin(mesh, 'near', bytes);
     const packages = await open(await tempDir(), { reserveBytes: Number.MAX_SAFE_INTEGER });
-    await expect(packages.acquire(payload(bytes, '1.0', {}, [near]), () => undefined, never)).rejects.toMatchObject({
+    await expect(packages.acquire(payload(bytes, '1.0', {}, [near]), newId(), quiet)).rejects.toMatchObject({
       code: 'DISK_FULL',
     });
     expect(near.requests).toEqual([]);
@@ -256,9 +262,14 @@ describe('a full disk', () => {
     const order = payload(bytes, '1.0', {}, [near]);
     const dataDir = await smallDisk(2);
     const full = await open(dataDir, { reserveBytes: -(10 ** 9) });
-    await expect(full.acquire(order, () => undefined, never)).rejects.toMatchObject({ code: 'DISK_FULL' });
+    await expect(full.acquire(order, newId(), quiet)).rejects.toMatchObject({
+      code: 'DISK_FULL',
+    });
     execFileSync('mount', ['-o', 'remount,size=8m', dataDir]);
-    expect(await full.acquire(order, () => undefined, never)).toMatchObject({ done: true, cached: false });
+    expect(await full.acquire(order, newId(), quiet)).toMatchObject({
+      done: true,
+      cached: false,
+    });
     expect(near.requests.map(({ range }) => range !== undefined)).toEqual([false, true]);
   });
 });
@@ -359,7 +370,7 @@ describe('staging and switching', () => {
     const bytes = { one: app('1'), two: app('2') };
     for (const each of Object.values(bytes)) {
       const order = payload(each, '1.0', {}, [await startOrigin(mesh, 'near', each)]);
-      await packages.acquire(order, () => undefined, never);
+      await packages.acquire(order, newId(), quiet);
     }
     const steps = ['stage', 'pre', 'activate', 'post'] as const;
     /** Runs one task's steps as they are called for; each one sees its own release, or none. */
@@ -399,7 +410,7 @@ describe('staging and switching', () => {
     const bytes = app('1');
     const packages = await open(dataDir);
     const order = payload(bytes, '1.0', {}, [await startOrigin(mesh, 'near', bytes)]);
-    await packages.acquire(order, () => undefined, never);
+    await packages.acquire(order, newId(), quiet);
     const task = newId();
     const name = releaseName({ version: '1.0.0', sha256: sha256Of(bytes) }, task);
     const half = join(folderOf(dataDir), 'releases', `${name}.staging`);
@@ -499,7 +510,7 @@ describe('staging and switching', () => {
     const folders = Array.from({ length: 300 }, (_, n): TarEntry => ({ name: `f${n}/file`, content: 'x' }));
     const bytes = app('1', folders);
     const order = payload(bytes, '1.0', {}, [await startOrigin(mesh, 'near', bytes)]);
-    await packages.acquire(order, () => undefined, never);
+    await packages.acquire(order, newId(), quiet);
     const application = folderOf(dataDir);
     const ownersOf = async (folder: string): Promise<number[]> => {
       const path = join(application, folder);

@@ -56,10 +56,16 @@ describe('two tiers of mirrors', () => {
       ...payload(found),
       package: { id: 'other', version: '1.0.0', sha256: warm, sizeBytes: other.length, format: 'tar.gz' },
     };
-    await targets[3]!.packages.acquire(order, () => undefined, new AbortController().signal);
+    await targets[3]!.packages.acquire(order, newId(), {
+      onProgress: () => undefined,
+      signal: new AbortController().signal,
+    });
     const sources = await sourcesOf(feed, 't-pci-1', sha256);
     await server.mesh.stop();
-    const outcome = await targets[2]!.packages.acquire(payload(sources), () => undefined, new AbortController().signal);
+    const outcome = await targets[2]!.packages.acquire(payload(sources), newId(), {
+      onProgress: () => undefined,
+      signal: new AbortController().signal,
+    });
     expect(outcome.from).toBe('mirror-pci');
     expect((await store.packages.byDigest(sha256)).length).toBe(1);
     await mirrors['mirror-pci'].stop();
@@ -92,7 +98,10 @@ describe('two tiers of mirrors', () => {
     const server = good.sources.filter(({ node }) => node === 'server');
     for (const [name, downloadToken] of Object.entries(wrongTokens)) {
       const order = payload({ sources: good.sources, downloadToken });
-      const rejected = targets[2]!.packages.acquire(order, () => undefined, new AbortController().signal);
+      const rejected = targets[2]!.packages.acquire(order, newId(), {
+        onProgress: () => undefined,
+        signal: new AbortController().signal,
+      });
       await expect(rejected, name).rejects.toMatchObject({
         code: 'PACKAGE_UNAVAILABLE',
         message: expect.stringContaining('FORBIDDEN') as string,
@@ -102,7 +111,10 @@ describe('two tiers of mirrors', () => {
       ...payload({ sources: server, downloadToken: good.downloadToken }),
       package: { id: 'web', version: '2.0', sha256: 'a'.repeat(64), sizeBytes: 5, format: 'zip' },
     };
-    const missing = targets[2]!.packages.acquire(unknown, () => undefined, new AbortController().signal);
+    const missing = targets[2]!.packages.acquire(unknown, newId(), {
+      onProgress: () => undefined,
+      signal: new AbortController().signal,
+    });
     await expect(missing).rejects.toMatchObject({ message: expect.stringContaining('FORBIDDEN') as string });
     await expect(feed.sources('t-pci-1', 'a'.repeat(64))).rejects.toMatchObject({ code: 'FORBIDDEN' });
     await expect(feed.sources('nobody', sha256)).rejects.toMatchObject({ code: 'FORBIDDEN' });

@@ -5,6 +5,7 @@ import { Readable } from 'node:stream';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { createSigner, verifyDownloadToken } from '../../certs/signer.ts';
+import { newId } from '../../lib/ids.ts';
 import { silentLogger } from '../../lib/telemetry/log.ts';
 import { connectSource } from '../../node/sources/connect.ts';
 import { PushedStreams } from '../../node/sources/pushed.ts';
@@ -194,7 +195,10 @@ async function target(authority: TestMesh, feed: Feed, id: string, parent: Start
     packages,
     acquire: async () => {
       found ??= await sourcesOf(feed, id, sha256);
-      return packages.acquire(payload(found), () => undefined, new AbortController().signal);
+      return packages.acquire(payload(found), newId(), {
+        onProgress: () => undefined,
+        signal: new AbortController().signal,
+      });
     },
   };
 }

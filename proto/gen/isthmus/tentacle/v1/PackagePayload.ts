@@ -5,6 +5,7 @@ import type { Installation as _isthmus_tentacle_v1_Installation, Installation__O
 import type { PackageSource as _isthmus_topology_v1_PackageSource, PackageSource__Output as _isthmus_topology_v1_PackageSource__Output } from '../../../isthmus/topology/v1/PackageSource.ts';
 import type { SubstitutionRule as _isthmus_tentacle_v1_SubstitutionRule, SubstitutionRule__Output as _isthmus_tentacle_v1_SubstitutionRule__Output } from '../../../isthmus/tentacle/v1/SubstitutionRule.ts';
 import type { DeltaHints as _isthmus_topology_v1_DeltaHints, DeltaHints__Output as _isthmus_topology_v1_DeltaHints__Output } from '../../../isthmus/topology/v1/DeltaHints.ts';
+import type { Long } from '@grpc/proto-loader';
 
 export interface PackagePayload {
   'package'?: (_isthmus_tentacle_v1_PackageRef | null);
@@ -38,6 +39,15 @@ export interface PackagePayload {
    * The step has not succeeded (settle only).
    */
   'revert'?: (boolean);
+  /**
+   * What the release pins of the unpacked package: the bytes of its files, and its entries; 0: not known.
+   */
+  'unpackedBytes'?: (number | string | Long);
+  'entries'?: (number);
+  /**
+   * The name of a package that is placed, not unpacked: its format is "file".
+   */
+  'fileName'?: (string);
   /**
    * What a delta needs, where one can be made (acquire only).
    */
@@ -76,6 +86,15 @@ export interface PackagePayload__Output {
    * The step has not succeeded (settle only).
    */
   'revert': (boolean);
+  /**
+   * What the release pins of the unpacked package: the bytes of its files, and its entries; 0: not known.
+   */
+  'unpackedBytes': (number);
+  'entries': (number);
+  /**
+   * The name of a package that is placed, not unpacked: its format is "file".
+   */
+  'fileName': (string);
   /**
    * What a delta needs, where one can be made (acquire only).
    */
