@@ -23,6 +23,13 @@ export function duration(value: string): number {
   return Number(match[1]) * SECONDS_PER[match[2]!]!;
 }
 
+/** `22:00-06:00` */
+export function timeWindow(value: string): { from: string; to: string } {
+  const [, from, to] = /^((?:[01]\d|2[0-3]):[0-5]\d)-((?:[01]\d|2[0-3]):[0-5]\d)$/.exec(value) ?? [];
+  if (from === undefined || to === undefined) throw new InvalidArgumentError('Give two times of day: 22:00-06:00.');
+  return { from, to };
+}
+
 const BYTES_PER: Readonly<Record<string, number>> = { k: 1000, M: 1_000_000, G: 1_000_000_000 };
 
 /** `500k`, `10M`, `1G` as bytes a second. A number without a unit is rejected as ambiguous. */

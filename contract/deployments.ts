@@ -28,6 +28,9 @@ export const NewDeployment = Closed(
     release: ReleaseVersion,
     environment: Slug,
     deadlineS: Type.Optional(DeadlineS),
+    whenReady: Type.Optional(
+      Type.Boolean({ description: 'Whether it warms the mirrors of its sites, and waits for them.' }),
+    ),
     unreachable: Type.Optional(
       Words(['fail', 'skip'], { description: 'What to do with machines that do not answer; `fail` when absent.' }),
     ),

@@ -493,6 +493,11 @@ export const ERROR_CATALOGUE = {
   },
   RELEASE_EXISTS: { http: 409, grpc: 6, remedy: 'Releases never change: choose another version.' },
   SCOPE_MISMATCH: { http: 422, grpc: 3, remedy: 'Choose a scope whose parts belong together, or correct the machine.' },
+  SITES_NOT_READY: {
+    http: 504,
+    grpc: 4,
+    remedy: 'Allow the deployment more time, deploy without waiting, or see what the warming of the release says.',
+  },
   SCRIPT_FAILED: { http: 409, grpc: 10, remedy: 'Read the log of the script: it ended with the exit code given.' },
   SUBSTITUTION_ENCODING: {
     http: 422,

@@ -4,6 +4,7 @@
 import type { Health, MachineRoute, Thresholds } from './machines.ts';
 import type { Parent } from './nodes.ts';
 import type { EndState } from './tasks.ts';
+import type { WarmSetting } from './warm-setting.ts';
 
 interface ProjectOutline {
   readonly name: string;
@@ -145,7 +146,7 @@ export interface EventData {
     readonly format: string;
   };
   'project.created': ProjectOutline;
-  'project.updated': Described;
+  'project.updated': Described & Changed<{ readonly warm: WarmSetting }>;
   'project.process-replaced': Pick<ProjectOutline, 'steps'>;
   'project.deleted': Nothing;
   'release.created': {

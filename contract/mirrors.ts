@@ -2,8 +2,9 @@
 import { Type, type Static } from 'typebox';
 import { PackageId, PackageVersionName } from './packages.ts';
 import { ReleaseVersion } from './releases.ts';
-import { Closed, ErrorCode, List, Nullable, PageOf, Sha256, Slug, Slugs, Timestamp } from './schema.ts';
+import { Closed, ErrorCode, List, Nullable, PageOf, Sha256, Slug, Slugs, Timestamp, Words } from './schema.ts';
 import { DeadlineS } from './tasks.ts';
+import { BytesPerS } from './warm-setting.ts';
 
 export const CacheCounters = Type.Object(
   {
@@ -66,6 +67,8 @@ export type Mirror = Static<typeof Mirror>;
 export const MirrorList = Type.Object({ items: List(Mirror) }, { $id: 'MirrorList' });
 export type MirrorList = Static<typeof MirrorList>;
 
+const PackageName = Type.Object({ id: PackageId, version: PackageVersionName });
+
 export const CachedPackage = Type.Object(
   {
     sha256: Sha256,
@@ -74,7 +77,7 @@ export const CachedPackage = Type.Object(
     uses: Type.Integer({ description: 'How often it was requested.' }),
     pinned: Type.Boolean(),
     leased: Type.Boolean({ description: 'An open deployment needs it.' }),
-    packages: List(Type.Object({ id: PackageId, version: PackageVersionName }), {
+    packages: List(PackageName, {
       description: 'What the feed of the server knows by this digest.',
     }),
   },
@@ -125,12 +128,6 @@ export type CollectedCache = Static<typeof CollectedCache>;
 
 export const CachedPackagePage = PageOf(CachedPackage, 'CachedPackagePage');
 
-export const BytesPerS = Type.Integer({
-  minimum: 1024,
-  maximum: 1_000_000_000_000,
-  description: 'The most bytes a second that each mirror fetches.',
-});
-
 export const NewWarming = Closed(
   {
     project: Slug,
@@ -146,3 +143,37 @@ export const NewWarming = Closed(
   },
 );
 export type NewWarming = Static<typeof NewWarming>;
+
+export const MirrorReadiness = Type.Object(
+  {
+    mirror: Slug,
+    state: Words(['ready', 'missing', 'unknown', 'unsupported'], {
+      description: '`unknown`: it does not answer. `unsupported`: its version cannot be warmed.',
+    }),
+    missingBytes: Nullable(Type.Integer({ description: 'Null when it is not known.' })),
+    missing: List(PackageName),
+    error: Type.Optional(ErrorCode),
+  },
+  { $id: 'MirrorReadiness' },
+);
+export type MirrorReadiness = Static<typeof MirrorReadiness>;
+
+export const SiteReadiness = Type.Object(
+  {
+    site: Slug,
+    machines: Type.Integer({ description: 'Those that take one of the packages.' }),
+    packages: Type.Integer(),
+    bytes: Type.Integer({ description: 'Of these packages.' }),
+    state: Words(['ready', 'missing', 'unknown', 'unsupported', 'no-mirror'], {
+      description: 'Of all its mirrors that can be warmed; the last two when it has none.',
+    }),
+    mirrors: List(MirrorReadiness),
+  },
+  { $id: 'SiteReadiness' },
+);
+export type SiteReadiness = Static<typeof SiteReadiness>;
+
+export const ReleaseSites = Type.Object({ items: List(SiteReadiness) }, { $id: 'ReleaseSites' });
+export type ReleaseSites = Static<typeof ReleaseSites>;
+
+export const ReleaseSitesQuery = Closed({ environment: Type.Optional(Slug) });

@@ -4,6 +4,7 @@ import { PackageId } from './packages.ts';
 import { ABSOLUTE_PATH_PATTERN, ACCOUNT_PATTERN, FILE_MODE_PATTERN, FOLDER_MODE_PATTERN } from './patterns.ts';
 import { Closed, Line, List, OneOf, PageOf, Slug, Text, Timestamp, Version, Words } from './schema.ts';
 import { Interpreter, LONGEST_DEADLINE_S } from './tasks.ts';
+import { WarmSetting } from './warm-setting.ts';
 import { TEXT_ENCODINGS } from './text-encodings.ts';
 
 export const MOST_STEPS = 100;
@@ -160,6 +161,8 @@ export const Project = Type.Object(
     name: Type.String(),
     description: Type.String(),
     process: List(ProcessStep),
+    /** Servers before 0.2.0 have none. */
+    warm: Type.Optional(WarmSetting),
     version: Version,
     createdAt: Timestamp,
   },
@@ -175,6 +178,6 @@ export const NewProject = Closed(
 );
 
 export const ProjectPatch = Closed(
-  { name: Type.Optional(Line), description: Type.Optional(Text) },
+  { name: Type.Optional(Line), description: Type.Optional(Text), warm: Type.Optional(WarmSetting) },
   { $id: 'ProjectPatch' },
 );

@@ -8,7 +8,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { background } from '../lib/async/background.ts';
 import { IsthmusError } from '../contract/errors.ts';
 import type { Logger } from '../lib/telemetry/log.ts';
-import { askForBlob, type SourceConnection } from '../lib/blobs/blob-client.ts';
+import { askForBlob, type BlobAnswer, type SourceConnection, type Warming as Rate } from '../lib/blobs/blob-client.ts';
 import type { BlobBody } from '../lib/blobs/blob-pump.ts';
 import type { BlobStore, OpenedBlob, StoredBlob } from '../lib/blobs/blob-store.ts';
 import type { BlobInfo, BlobWriter } from '../lib/blobs/blob-writer.ts';
@@ -59,8 +59,8 @@ export interface CachedBlob extends StoredBlob {
 
 /** How a package is fetched that nobody waits for. */
 export interface Warming {
-  /** No limit when undefined. */
-  readonly maxBytesPerS?: number | undefined;
+  /** 0 for no limit. */
+  readonly maxBytesPerS: number;
   /** Ends the fetch, unless a requester or another call waits for it. */
   readonly signal: AbortSignal;
   readonly onProgress: (receivedBytes: number) => void;
@@ -167,8 +167,11 @@ export class MirrorCache {
     return this.#deps.blobs.get(sha256)?.sizeBytes;
   }
 
-  /** Opens a blob: from disk, or following its fetch, which starts unless it is running. */
-  async open(wanted: WantedBlob): Promise<BlobBody> {
+  /**
+   * Opens a blob: from disk, or following its fetch, which starts unless it is running. With `rate` nobody waits for it:
+   * a mirror below warms.
+   */
+  async open(wanted: WantedBlob, rate?: Rate): Promise<BlobBody> {
     const { sha256 } = wanted;
     const sinceMs = performance.now();
     const { counts } = this.#counters;
@@ -182,8 +185,8 @@ export class MirrorCache {
           return this.#counters.served(storedBody(stored, unhold), sinceMs);
         }
         const isShared = this.#pulls.has(sha256);
-        const running = this.#pullOf(wanted);
-        running.throttle.lift();
+        const running = this.#pullOf(wanted, rate?.maxBytesPerS);
+        if (rate === undefined) running.throttle.lift();
         const body = await (await running.begun).follow();
         if (body !== undefined) {
           counts[isShared ? 'sharedFetches' : 'fetches'] += 1;
@@ -279,8 +282,8 @@ export class MirrorCache {
     await Promise.allSettled([...this.#runs]);
   }
 
-  /** The fetch of a package, which begins unless it is running. With a rate it is one that nobody waits for, yet. */
-  #pullOf(wanted: WantedBlob, maxBytesPerS?: number): RunningPull {
+  /** The fetch of a package, which begins unless it is running; at this rate until somebody waits for it. */
+  #pullOf(wanted: WantedBlob, maxBytesPerS = 0): RunningPull {
     const { sha256 } = wanted;
     const pulling = this.#pulls.get(sha256);
     if (pulling !== undefined) return pulling;
@@ -326,7 +329,7 @@ export class MirrorCache {
         },
         ...{ onWrongSource, onSlowSource, floors },
         open: (source, fromByte, aborted) =>
-          this.#ask(source, { sha256, fromByte, downloadToken: found.downloadToken }, aborted),
+          this.#ask(source, { sha256, sizeBytes, fromByte, downloadToken: found.downloadToken }, throttle, aborted),
         signal,
       }).then(({ from, failed }) => log.info({ sha256, sizeBytes, from, failed }, 'fetched a package'));
     };
@@ -354,16 +357,33 @@ export class MirrorCache {
     }
   }
 
-  async #ask(
-    source: Source,
-    request: { sha256: string; fromByte: number; downloadToken: string },
-    signal: AbortSignal,
-  ) {
+  async #ask(source: Source, request: Asked, throttle: Throttle, signal: AbortSignal): Promise<BlobAnswer> {
     const { connect, log, stallMs = STALL_MS } = this.#deps;
-    log.info({ sha256: request.sha256, from: nameOf(source), fromByte: request.fromByte }, 'fetching a package');
-    const answer = await askForBlob(await connect(source, signal), { ...request, signal, stallMs });
+    const { sha256, fromByte } = request;
+    log.info({ sha256, from: nameOf(source), fromByte }, 'fetching a package');
+    const warming = throttle.isLifted ? undefined : { maxBytesPerS: throttle.maxBytesPerS };
+    const answer = await askForBlob(await connect(source, signal), { ...request, signal, stallMs, warming });
+    // Only a mirror keeps to a rate.
+    const isMirror = answer.sourceClass === 'passed on';
+    if (warming !== undefined && isMirror) throttle.onLift(() => this.#liftAbove(source, request, signal));
     return { ...answer, body: this.#counters.received(answer.body) };
   }
+
+  /** Somebody waits by now: whoever asks a mirror above for the last byte lifts its throttle, too. */
+  #liftAbove(source: Source, request: Asked, signal: AbortSignal): void {
+    const { connect, log, stallMs = STALL_MS } = this.#deps;
+    background('mirror.lift', log, async () => {
+      const last = { ...request, fromByte: request.sizeBytes - 1, signal, stallMs };
+      (await askForBlob(await connect(source, signal), last)).close();
+    });
+  }
+}
+
+interface Asked {
+  readonly sha256: string;
+  readonly sizeBytes: number;
+  readonly fromByte: number;
+  readonly downloadToken: string;
 }
 
 function following(body: BlobBody, unhold: () => void): BlobBody {

@@ -81,7 +81,7 @@ export function serveMirror({ node, cache, blobs, limits, folder, log, teardown 
       const { cached } = await cache.warm(
         // Its own download token comes with its sources.
         { sha256, sizeBytes, downloadToken: '' },
-        { maxBytesPerS: maxBytesPerS === 0 ? undefined : maxBytesPerS, signal: gone.signal, onProgress },
+        { maxBytesPerS, signal: gone.signal, onProgress },
       );
       call.write({ receivedBytes: sizeBytes, totalBytes: sizeBytes, done: true, cached });
       call.end();

@@ -120,7 +120,8 @@ function originOf(cache: MirrorCache, identity: IdentityStore, denials: Denials)
         throw thrown;
       }
     },
-    open: ({ sha256, downloadToken }, { sizeBytes }) => cache.open({ sha256, sizeBytes, downloadToken }),
+    open: ({ sha256, downloadToken, warming }, { sizeBytes }) =>
+      cache.open({ sha256, sizeBytes, downloadToken }, warming),
     sizeOf: (sha256) => cache.sizeOf(sha256),
   };
 }

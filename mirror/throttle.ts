@@ -1,6 +1,6 @@
 // The rate of a fetch that nobody waits for: at most a rate, and a trickle while a requester waits for another fetch.
 // The first requester of the package itself lifts it.
-import { pause } from '../lib/async/waiting.ts';
+import { pause, whenAborted } from '../lib/async/waiting.ts';
 import type { FetchTarget } from '../lib/blobs/fetch.ts';
 
 /** Enough that no hop takes the reader for dead, and little beside any line. */
@@ -9,8 +9,8 @@ const TRICKLE_BYTES_PER_S = 32 * 1024;
 const LONGEST_PAUSE_MS = 250;
 
 interface ThrottleOptions {
-  /** No limit when undefined. */
-  readonly maxBytesPerS?: number | undefined;
+  /** 0 for no limit. */
+  readonly maxBytesPerS: number;
   /** Whether others go first now. */
   readonly yields: () => boolean;
 }
@@ -25,6 +25,10 @@ export class Throttle {
     this.#options = options;
   }
 
+  get maxBytesPerS(): number {
+    return this.#options.maxBytesPerS;
+  }
+
   get isLifted(): boolean {
     return this.#lifted.signal.aborted;
   }
@@ -32,6 +36,11 @@ export class Throttle {
   /** Somebody waits for the package: from now on it comes as fast as it can. */
   lift(): void {
     this.#lifted.abort();
+  }
+
+  /** Calls `action` once it is lifted. */
+  onLift(action: () => void): void {
+    whenAborted(this.#lifted.signal, action);
   }
 
   /** The target at this rate: each write takes the time that its bytes may take. */
@@ -54,7 +63,7 @@ export class Throttle {
     this.#dueBytes += bytes;
     while (this.#dueBytes > 0 && !this.isLifted && !signal.aborted) {
       const bytesPerS = this.#options.yields() ? TRICKLE_BYTES_PER_S : this.#options.maxBytesPerS;
-      if (bytesPerS === undefined) this.#dueBytes = 0;
+      if (bytesPerS === 0) this.#dueBytes = 0;
       else await this.#pause(bytesPerS, signal);
     }
   }

@@ -61,6 +61,8 @@ import { openLiveTopology, type LiveTopology } from './topology/live.ts';
 import { createMirrorClients } from './mirrors/clients.ts';
 import { Mirrors } from './mirrors/mirrors.ts';
 import { startProtection } from './mirrors/protection.ts';
+import { readinessWaiter } from './mirrors/readiness.ts';
+import { warmSubscription } from './mirrors/automatic.ts';
 import { createUpgradeClients } from './upgrades/clients.ts';
 import { createRouteResolver, dispatchRoutes, type RouteResolver } from './topology/route-resolver.ts';
 import { startTopology, type TopologyServices } from './topology/start.ts';
@@ -195,12 +197,15 @@ async function assemble(config: ServerConfig, log: Logger, teardown: Teardown): 
   teardown.add(() => mirrorClients.close());
   const mirrors = new Mirrors({ topology, clients: mirrorClients, routesOf, sign });
   teardown.add(startProtection({ store, mirrors, mirrorsOf: (machine) => feed.mirrorsOf(machine), log }));
+  events.subscribe('warming', warmSubscription(mirrors));
+  const untilReady = readinessWaiter({ mirrors, store });
   const serve = (stream: MeshStream) => feed.serve(stream);
   const findSources: FindSources = async (node, sha256, about) => ({
     ...(await sourcesOf(feed, node, sha256, about)),
     ...(about?.push === true ? { offer: (signal) => offerFeed(mesh.dial.bind(mesh), serve, node, signal) } : {}),
   });
-  const kinds = taskKinds({ store, sealer, steps, findSources, upgradeClients, nodes: topology.nodes, mirrors });
+  const kindDeps = { store, sealer, steps, findSources, upgradeClients, nodes: topology.nodes, mirrors, untilReady };
+  const kinds = taskKinds(kindDeps);
   const tasks = startTasks({
     store,
     kinds,

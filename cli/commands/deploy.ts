@@ -13,6 +13,7 @@ interface DeployOptions extends FollowOptions {
   readonly to: string;
   readonly deadline?: number;
   readonly unreachable?: string;
+  readonly whenReady?: boolean;
 }
 
 /** Adds `deploy`. */
@@ -24,6 +25,7 @@ export function addDeployCommand(program: Command, cli: Cli): void {
   )
     .requiredOption('--to <environment>', 'the environment to deploy to')
     .option('--deadline <time>', 'time limit of the whole deployment, waiting for machines included', duration)
+    .option('--when-ready', 'warm the mirrors of its sites, and begin once they have the release')
     .addOption(
       new Option('--unreachable <what>', 'what to do with a machine that is still unreachable then').choices([
         'fail',
@@ -41,6 +43,7 @@ export function addDeployCommand(program: Command, cli: Cli): void {
       release: version,
       environment: options.to,
       ...(options.deadline === undefined ? {} : { deadlineS: options.deadline }),
+      ...(options.whenReady === undefined ? {} : { whenReady: options.whenReady }),
       ...(options.unreachable === undefined ? {} : { unreachable: options.unreachable }),
     });
     const release = await client.get<Release>(path('projects', project, 'releases', version)).catch(() => undefined);

@@ -1,16 +1,18 @@
 // `isthmus project …`: projects with their process and variables.
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
 import type { Machine } from '../../contract/machines.ts';
 import type { Project } from '../../contract/projects.ts';
+import type { WarmSetting } from '../../contract/warm-setting.ts';
 import type { Variable } from '../../contract/variables.ts';
 import { parseSettings, type SettingsFile } from '../../lib/config/file.ts';
+import { bytes } from '../../lib/text/byte-size.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import { examples, removeOptions, type Cli, type RemoveOptions } from '../cli.ts';
 import { path, type ApiClient } from '../client/client.ts';
 import { renderRecord, renderTable } from '../render/table.ts';
 import { readInput, readSecret } from '../files.ts';
 import { warn } from '../terminal.ts';
-import { collect } from '../values.ts';
+import { bytesPerS, collect, timeWindow } from '../values.ts';
 
 interface VariableOptions {
   readonly sensitive?: boolean;
@@ -89,7 +91,12 @@ function addProjects(group: Command, cli: Cli): void {
       step.kind === 'package' ? step.package.id : undefined,
       ...whenAndWhere(step),
     ]);
-    const head = renderRecord({ project: project.id, name: project.name, description: project.description });
+    const head = renderRecord({
+      project: project.id,
+      name: project.name,
+      description: project.description,
+      warmed: warmText(project.warm),
+    });
     const headings = ['#', 'step', 'kind', 'package', 'stage', 'runs on'];
     cli.show(project, () => `${head}\n\n${renderTable(headings, rows)}`);
   });
@@ -106,6 +113,35 @@ function addProjects(group: Command, cli: Cli): void {
     await warnOfIdleRoles(cli, rolesOf(body));
   });
 
+  const setWarm = group
+    .command('set-warm <id>')
+    .description('say when its releases are fetched to mirrors before they are deployed')
+    .addOption(
+      new Option('--on <when>', 'when a release is created, after a deployment to an environment before, or never')
+        .choices(['release', 'promotion', 'never'])
+        .makeOptionMandatory(),
+    )
+    .option('--environment <ids>', 'for machines of these environments, in their order (default: all)', collect)
+    .option('--window <time>', 'fetch only then, in UTC: 22:00-06:00', timeWindow)
+    .option('--rate <rate>', 'the most that each mirror fetches, such as 500k or 10M bytes a second', bytesPerS);
+  examples(
+    setWarm,
+    'isthmus project set-warm web --on release --window 22:00-06:00 --rate 2M',
+    'isthmus project set-warm web --on promotion --environment staging,production',
+    'isthmus project set-warm web --on never',
+  ).action(async (id: string, { on, environment: environments, window, rate: maxBytesPerS }: WarmOptions) => {
+    const warm: WarmSetting = {
+      on,
+      ...(environments === undefined ? {} : { environments }),
+      ...(window === undefined ? {} : { window }),
+      ...(maxBytesPerS === undefined ? {} : { maxBytesPerS }),
+    };
+    const { body } = await (
+      await cli.client()
+    ).change<Project>('PATCH', path('projects', id), { warm }, path('projects', id));
+    cli.show(body, () => `releases of ${id} are warmed: ${warmText(body.warm)}`);
+  });
+
   const remove = removeOptions(group.command('delete <id>').description('delete a project that has no release'));
   examples(remove, 'isthmus project delete web --dry-run', 'isthmus project delete web --yes').action(
     async (id: string, options: RemoveOptions) => {
@@ -113,6 +149,22 @@ function addProjects(group: Command, cli: Cli): void {
       await cli.removeListed(deleter, `Delete the project ${id} with its variables?`, options);
     },
   );
+}
+
+interface WarmOptions {
+  readonly on: WarmSetting['on'];
+  readonly environment?: readonly string[];
+  readonly window?: NonNullable<WarmSetting['window']>;
+  readonly rate?: number;
+}
+
+function warmText({ on, environments, window, maxBytesPerS }: WarmSetting = { on: 'never' }): string {
+  return [
+    on === 'never' ? on : `on ${on}`,
+    ...(environments === undefined ? [] : [`for ${environments.join(', ')}`]),
+    ...(window === undefined ? [] : [`from ${window.from} to ${window.to} UTC`]),
+    ...(maxBytesPerS === undefined ? [] : [`at ${bytes(maxBytesPerS)}/s`]),
+  ].join(', ');
 }
 
 /** The stage of a step, and its machines. */

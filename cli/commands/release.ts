@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import type { Release } from '../../contract/releases.ts';
 import { bytes } from '../../lib/text/byte-size.ts';
+import type { ReleaseSites, SiteReadiness } from '../../contract/mirrors.ts';
 import { examples, removeOptions, type Cli, type RemoveOptions } from '../cli.ts';
 import { path, type ApiClient } from '../client/client.ts';
 import { escapeText } from '../render/escape.ts';
@@ -13,6 +14,18 @@ import { addVerifyCommand } from './verify-software.ts';
 /** The package version of each step, which need not be that of the release: one line each. */
 export function pinnedLines({ packages }: Pick<Release, 'packages'>): string[] {
   return packages.map(({ step, id, version }) => escapeText(`  step ${step}: package ${id} ${version}`));
+}
+
+/** A line for each mirror, and one for each site without any. */
+function sitesText(sites: readonly SiteReadiness[]): string {
+  const rows = sites.flatMap(({ site, machines, bytes: all, state, mirrors }) => {
+    if (mirrors.length === 0) return [[site, machines, '-', state, '-', bytes(all)]];
+    return mirrors.map(({ mirror, state: own, missingBytes, error }) => {
+      const missing = missingBytes === null ? '-' : bytes(missingBytes);
+      return [site, machines, mirror, error === undefined ? own : `${own} (${error})`, missing, bytes(all)];
+    });
+  });
+  return renderTable(['site', 'machines', 'mirror', 'state', 'missing', 'of'], rows);
 }
 
 /** Adds `release`. */
@@ -66,22 +79,34 @@ export function addReleaseCommands(program: Command, cli: Cli): void {
     },
   );
 
-  const show = group.command('show <project-or-id> [version]').description('show what a release pins');
-  examples(show, 'isthmus release show web 1.2.0', 'isthmus release show 01j…').action(
-    async (project: string, version?: string) => {
-      const client = await cli.client();
-      const release = await client.get<Release>(
-        version === undefined ? path('releases', project) : path('projects', project, 'releases', version),
-      );
-      const rows = release.packages.map((one) => [one.step, one.id, one.version, bytes(one.sizeBytes), one.sha256]);
-      const head = renderRecord({
-        release: release.version,
-        project: release.project,
-        created: moment(release.createdAt),
-      });
-      cli.show(release, () => `${head}\n\n${renderTable(['step', 'package', 'version', 'size', 'sha-256'], rows)}`);
-    },
-  );
+  const show = group
+    .command('show <project-or-id> [version]')
+    .description('show what a release pins')
+    .option('--sites', 'show which sites have it at their mirrors');
+  examples(
+    show,
+    'isthmus release show web 1.2.0',
+    'isthmus release show web 1.2.0 --sites',
+    'isthmus release show 01j…',
+  ).action(async (project: string, version: string | undefined, options: { sites?: boolean }) => {
+    const client = await cli.client();
+    const release = await client.get<Release>(
+      version === undefined ? path('releases', project) : path('projects', project, 'releases', version),
+    );
+    if (options.sites === true) {
+      const at = path('projects', release.project, 'releases', release.version, 'sites');
+      const { items } = await client.get<ReleaseSites>(at);
+      cli.show(items, () => sitesText(items));
+      return;
+    }
+    const rows = release.packages.map((one) => [one.step, one.id, one.version, bytes(one.sizeBytes), one.sha256]);
+    const head = renderRecord({
+      release: release.version,
+      project: release.project,
+      created: moment(release.createdAt),
+    });
+    cli.show(release, () => `${head}\n\n${renderTable(['step', 'package', 'version', 'size', 'sha-256'], rows)}`);
+  });
 
   addVerifyCommand(group, cli);
 }

@@ -42,6 +42,7 @@ const COMMANDS: Readonly<Partial<Record<ErrorCode, string | ((hop?: string) => s
   SERVICE_NOT_INSTALLED: '`isthmus service install` installs it.',
   SERVER_UNREACHABLE: 'The address is that of --server, ISTHMUS_SERVER or the context file.',
   SERVER_WRONG_AUTHORITY: '--ca names its file; `isthmus cert authority --data DIR` on a node prints it.',
+  SITES_NOT_READY: '`isthmus release show PROJECT VERSION --sites` shows what is missing.',
   SOFTWARE_KEYS_MISSING: '`isthmus host trust FILE` trusts it there.',
   TASK_NOT_SUCCESSFUL: '`isthmus task log ID` shows the log, `isthmus task show ID` the machines.',
   TOKEN_EXPIRED: '`isthmus token create` creates one.',

@@ -21,6 +21,7 @@ export const BACKGROUND_TASKS = [
   'links.listener',
   'mesh.listener',
   'mirror.listener',
+  'mirror.lift',
   'mirror.pull',
   'mirror.scrub',
   'mirror.state',

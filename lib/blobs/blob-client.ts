@@ -19,12 +19,23 @@ export type SourceConnection =
       readonly path: string;
     };
 
+/** The rate of a fetch that nobody waits for. */
+export interface Warming {
+  /** 0 for no limit. */
+  readonly maxBytesPerS: number;
+}
+
+/** Says that nobody waits for the blob, and the most bytes a second, 0 for no limit. Mirrors before 0.2.0 ignore it. */
+export const WARMING_HEADER = 'x-isthmus-warming';
+
 export interface BlobQuestion {
   readonly sha256: string;
   readonly downloadToken: string;
   /** Bytes that the caller has already. */
   readonly fromByte: number;
   readonly signal: AbortSignal;
+  /** Set where nobody waits for the blob: a mirror that must fetch it keeps to the rate, too. */
+  readonly warming?: Warming | undefined;
   /** A source that sends no answer, or no further byte, for this long counts as dead. */
   readonly stallMs: number;
 }
@@ -102,7 +113,7 @@ async function ask<Answer>(
       // What a node may fetch from the mesh is nobody's business outside.
       ...(connection.linkClass === 'upstream'
         ? { host: connection.host, 'accept-encoding': 'identity' }
-        : { host: 'isthmus', authorization: `Bearer ${question.downloadToken}` }),
+        : { host: 'isthmus', authorization: `Bearer ${question.downloadToken}`, ...warmingHeader(question) }),
       ...headers,
     },
     maxHeaderSize: LARGEST_HEADER_BYTES,
@@ -120,6 +131,10 @@ async function ask<Answer>(
     stream.destroy();
     throw sourceFailed(thrown, question.signal);
   }
+}
+
+function warmingHeader({ warming }: Asked): Record<string, string> {
+  return warming === undefined ? {} : { [WARMING_HEADER]: String(warming.maxBytesPerS) };
 }
 
 function headOf(request: ClientRequest, stallMs: number): Promise<IncomingMessage> {

@@ -10,6 +10,7 @@ import { Watchdog } from '../async/deadline.ts';
 import { ERROR_CATALOGUE, IsthmusError } from '../../contract/errors.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { pump, whileWaiting, type BlobBody } from './blob-pump.ts';
+import { WARMING_HEADER, type Warming } from './blob-client.ts';
 import { isSha256 } from './digest.ts';
 import { chooseRange, type ByteRange } from './ranges.ts';
 
@@ -17,6 +18,8 @@ export interface BlobRequest<Peer> {
   readonly sha256: string;
   readonly downloadToken: string;
   readonly peer: Peer;
+  /** Set where nobody waits for the blob. */
+  readonly warming?: Warming | undefined;
   /** Aborts when the requester disconnects. */
   readonly signal: AbortSignal;
 }
@@ -78,6 +81,11 @@ interface AcceptedStream<Peer> {
 
 /** Not logged: caused by the requester. */
 const QUIET_CODES: readonly string[] = ['FORBIDDEN', 'NOT_FOUND', 'CANCELLED'];
+
+function warmingOf({ headers }: IncomingMessage): Warming | undefined {
+  const said = headers[WARMING_HEADER];
+  return typeof said === 'string' && /^\d{1,13}$/.test(said) ? { maxBytesPerS: Number(said) } : undefined;
+}
 
 const BLOB_PATH = /^\/v1\/blobs\/([0-9a-f]{64})$/;
 /** That a request may name. */
@@ -160,7 +168,7 @@ export class BlobServer<Peer> {
     if (!isPlain(request)) return reject(response, 400, 'MALFORMED_BODY');
     // The origin denies and records a missing token like a bad one.
     const [, downloadToken = ''] = /^Bearer ([\x21-\x7e]{1,6000})$/.exec(request.headers.authorization ?? '') ?? [];
-    const blobRequest: BlobRequest<Peer> = { sha256, downloadToken, peer, signal };
+    const blobRequest: BlobRequest<Peer> = { sha256, downloadToken, peer, signal, warming: warmingOf(request) };
     const grant = await this.#origin.authorise(blobRequest);
     if (delta !== null) {
       const have = readHave(request.headers['x-isthmus-have']);

@@ -27,6 +27,8 @@ export interface DeploymentRequest {
   readonly environment: string;
   readonly deadlineS?: number | undefined;
   readonly unreachable?: 'fail' | 'skip' | undefined;
+  /** Whether it waits until its sites have the release. */
+  readonly whenReady?: boolean | undefined;
   /** Only these of the environment's machines. */
   readonly machines?: readonly string[] | undefined;
 }
@@ -47,7 +49,7 @@ export async function submitDeployment(
   actor: Actor,
   retryOf?: string,
 ): Promise<Task> {
-  const { project, environment, unreachable = 'fail', deadlineS, machines: ids } = request;
+  const { project, environment, unreachable = 'fail', deadlineS, machines: ids, whenReady = false } = request;
   const release = await findRelease(tx, request);
   if ((await tx.environments.find(environment)) === undefined) {
     throw noSuch('environment', environment, 'environment');
@@ -64,7 +66,10 @@ export async function submitDeployment(
   checkInterpreters(release, handlers, taking, steps);
   checkVariables(release, environment, taking, steps, sealer);
   const { version } = release;
-  const payload: DeploymentPayload = { project, release: release.id, version, environment, unreachable, steps };
+  const payload: DeploymentPayload = {
+    ...{ project, release: release.id, version, environment, unreachable, steps },
+    ...(whenReady ? { whenReady } : {}),
+  };
   const title = `${project} ${version} to ${environment}`;
   const event = { project, release: version, environment };
   const task = await submitTask(tx, deploymentTraits, {

@@ -12,6 +12,8 @@ export interface DeploymentPayload {
   readonly version: string;
   readonly environment: string;
   readonly unreachable: 'fail' | 'skip';
+  /** Set when it waits until its sites have the release. */
+  readonly whenReady?: true;
   readonly steps: readonly PlannedStep[];
 }
 

@@ -18,16 +18,22 @@ import type { DeploymentPayload } from './plan.ts';
 /** What a deployment needs beside the dependencies of every ticket. */
 export interface DeploymentDeps extends Pick<DeploymentFacts, 'steps' | 'sealer' | 'findSources'> {
   readonly store: Pick<Store, 'releases'>;
+  /** Waits until the mirrors of its sites have the release; the outcome when the task is to finish before. */
+  readonly untilReady: (context: TaskContext, payload: DeploymentPayload) => Promise<TaskOutcome | undefined>;
 }
 
 /** Runs a deployment task to its outcome. */
 export async function runDeployment(
-  { store, ...given }: DeploymentDeps,
+  { store, untilReady, ...given }: DeploymentDeps,
   context: TaskContext,
   deps: TicketDeps,
 ): Promise<TaskOutcome> {
   const payload = context.task.payload as DeploymentPayload;
   const release = await store.releases.get(payload.release);
+  if (payload.whenReady === true && (await deps.store.tickets.byTask(context.task.id)).length === 0) {
+    const outcome = await untilReady(context, payload);
+    if (outcome !== undefined) return outcome;
+  }
   const reachabilityTimeout = reachabilityTimeoutOf(context, payload);
   const facts: DeploymentFacts = { ...given, payload, release, reachabilityTimeout: reachabilityTimeout?.signal };
   const machines = new MachineSteps(deps, context, facts);

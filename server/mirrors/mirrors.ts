@@ -2,6 +2,8 @@
 //   clients.ts   calls mirrors            scope.ts      which sites get which packages of a release
 //   warming.ts   accepts a warming        warm-run.ts   the task kind: has mirrors fetch
 //   pins.ts      what people pinned       protection.ts tells mirrors what they must keep
+//   window.ts    when it may fetch        automatic.ts  warms by itself, as projects say
+//   readiness.ts which sites have what
 import { IsthmusError } from '../../contract/errors.ts';
 import type { CallOptions, ClientUnaryCall, requestCallback } from '@grpc/grpc-js';
 import { newId } from '../../lib/ids.ts';
@@ -231,10 +233,12 @@ function serves({ softwareVersion }: Node): boolean {
   return softwareVersion !== null && compareVersions(softwareVersion, FIRST_VERSION) >= 0;
 }
 
-/** MIRROR_UNSUPPORTED for a mirror whose version, as it last reported, lacks the service. */
+/** MIRROR_UNSUPPORTED for a mirror whose version lacks the service, UNREACHABLE for one that has never reported it. */
 function assertServes(node: Node): void {
   if (serves(node)) return;
   const { id, softwareVersion } = node;
-  const runs = softwareVersion === null ? 'has never reported its version' : `runs ${softwareVersion}`;
-  throw new IsthmusError('MIRROR_UNSUPPORTED', `${id} ${runs}; only later mirrors answer this`, { hop: id });
+  if (softwareVersion === null) throw new IsthmusError('UNREACHABLE', `${id} has not reported yet`, { hop: id });
+  throw new IsthmusError('MIRROR_UNSUPPORTED', `${id} runs ${softwareVersion}, which does not answer this`, {
+    hop: id,
+  });
 }

@@ -12,6 +12,7 @@ import type { TaskKind } from '../tasks/kinds.ts';
 import { hasEnded } from '../tasks/outcome.ts';
 import type { Mirrors } from './mirrors.ts';
 import { warmTraits, type WarmPayload } from './warming.ts';
+import { untilWindow } from './window.ts';
 
 export interface WarmDeps {
   readonly mirrors: Pick<Mirrors, 'warm'>;
@@ -32,6 +33,10 @@ const RETRY_MS = 5_000;
 const REACHABILITY_TIMEOUT_MS = 10 * 60_000;
 /** Readers want to see progress, not every chunk. */
 const PROGRESS_EVERY_MS = 2_000;
+const ALWAYS = { opensInMs: 0, closesInMs: undefined };
+const WAITS = 'waits for its window, which opens';
+/** Until the clock is looked at again. */
+const LONGEST_WAIT_MS = 60_000;
 /** A mirror's own failures that may pass by themselves. */
 const PASSING: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'PACKAGE_UNAVAILABLE',
@@ -85,10 +90,22 @@ async function warmPackage(
   { id: ticket, target: machine }: Ticket,
   { id, version, sha256, sizeBytes }: WarmPayload['packages'][number],
 ): Promise<boolean> {
-  const { maxBytesPerS } = context.task.payload as WarmPayload;
-  const signals = [context.halt, context.finish];
+  const { maxBytesPerS, window } = context.task.payload as WarmPayload;
+  const ends = [context.halt, context.finish];
   let [toldMs, aliveMs, told] = [-Infinity, performance.now(), ''];
   for (;;) {
+    const { opensInMs, closesInMs } = window === undefined ? ALWAYS : untilWindow(window, Date.now());
+    if (opensInMs > 0) {
+      if (told !== WAITS) await context.message(`${machine}: ${WAITS} at ${window!.from} UTC`, { machine, ticket });
+      told = WAITS;
+      // The clock may be set meanwhile.
+      await pause(Math.min(opensInMs, LONGEST_WAIT_MS), ...ends);
+      for (const end of ends) end.throwIfAborted();
+      aliveMs = performance.now();
+      continue;
+    }
+    const closed = closesInMs === undefined ? [] : [AbortSignal.timeout(closesInMs)];
+    const signals = [...ends, ...closed];
     try {
       await context.assertOwned();
       const { cached } = await mirrors.warm(machine, {
@@ -105,6 +122,7 @@ async function warmPackage(
       await context.message(`${machine}: ${cached ? 'has' : 'got'} ${id} ${version}`, { machine, ticket });
       return !cached;
     } catch (thrown) {
+      if (closed.some(({ aborted }) => aborted) && !ends.some(({ aborted }) => aborted)) continue;
       const error = IsthmusError.from(thrown);
       const isPassing = isConnectionFailure(error) || PASSING.has(error.code);
       if (signals.some(({ aborted }) => aborted) || !isPassing || performance.now() > aliveMs + REACHABILITY_TIMEOUT_MS)

@@ -12,6 +12,7 @@ import { submitTask } from '../tasks/submit.ts';
 import { nameSome } from '../tasks/targets.ts';
 import type { Mirrors } from './mirrors.ts';
 import { scopeOf, type ScopedPackage, type SiteScope } from './scope.ts';
+import type { WarmWindow } from './window.ts';
 
 /** What a warming stores. */
 export interface WarmPayload {
@@ -23,6 +24,8 @@ export interface WarmPayload {
   readonly packages: readonly (ScopedPackage & { readonly mirrors: readonly string[] })[];
   /** Null for no limit. */
   readonly maxBytesPerS: number | null;
+  /** When it may fetch; always where it is absent. */
+  readonly window?: WarmWindow;
 }
 
 /** A lane of their own: work never waits for a warming. */
@@ -34,6 +37,20 @@ export const warmTraits = { kind: 'warm', lane: WARM_LANE } as const satisfies P
   TaskKind<WarmPayload>,
   'kind' | 'lane'
 >;
+
+/** Accepts a warming as its project wants it; nothing where no site in scope has a mirror. */
+export async function submitAutomatically(
+  tx: StoreTransaction,
+  mirrors: Pick<Mirrors, 'all'>,
+  { release, environments }: { readonly release: Release; readonly environments: readonly string[] | undefined },
+): Promise<void> {
+  const { warm } = await tx.projects.get(release.project);
+  const { maxBytesPerS, window } = warm;
+  const scope = await scopeOf(tx, release, { environments });
+  const payload = payloadOf(release, scope, mirrors, maxBytesPerS);
+  if (payload.machines.length === 0) return;
+  await submit(tx, window === undefined ? payload : { ...payload, window }, undefined, 'system');
+}
 
 /** Accepts a warming that was asked for. NO_TARGETS when no site in scope has a mirror; INVALID_FIELD. */
 export async function submitWarming(

@@ -1,11 +1,12 @@
 // Creates, changes and deletes projects and their processes, each with its event.
 import type { Deletion } from '../../contract/deletions.ts';
+import type { WarmSetting } from '../../contract/warm-setting.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import { isSlug } from '../../lib/ids.ts';
 import type { ProcessStep } from '../store/projects/process.ts';
 import type { Actor } from '../store/base.ts';
 import type { Project } from '../store/projects/projects.ts';
-import { checkUnused, type DeleteOptions } from '../store/references.ts';
+import { checkUnused, noSuch, type DeleteOptions } from '../store/references.ts';
 import type { StoreTransaction } from '../store/store.ts';
 import { checkProcess } from './process.ts';
 import type { StepKinds } from './step-kinds.ts';
@@ -20,6 +21,12 @@ export interface NewProject {
   readonly description?: string | undefined;
   /** Its process, unchecked; empty by default. */
   readonly steps?: unknown;
+}
+
+interface ProjectPatch {
+  readonly name?: string | undefined;
+  readonly description?: string | undefined;
+  readonly warm?: WarmSetting | undefined;
 }
 
 export interface ProjectRef {
@@ -49,15 +56,20 @@ export async function createProject(
   return project;
 }
 
-/** Renames or describes a project. */
+/** Renames or describes a project, or says when its releases are warmed. */
 export async function updateProject(
   tx: StoreTransaction,
   { id, version }: ProjectRef,
-  patch: { readonly name?: string | undefined; readonly description?: string | undefined },
+  { warm, ...named }: ProjectPatch,
   actor: Actor,
 ): Promise<Project> {
-  const project = await tx.projects.update(id, version, { name: patch.name, description: patch.description });
-  await tx.events.append({ actor, type: 'project.updated', subject: id, data: { ...patch } });
+  for (const [index, environment] of (warm?.environments ?? []).entries()) {
+    if ((await tx.environments.find(environment)) === undefined) {
+      throw noSuch('environment', environment, `warm.environments[${index}]`);
+    }
+  }
+  const project = await tx.projects.update(id, version, { ...named, warm });
+  await tx.events.append({ actor, type: 'project.updated', subject: id, data: { ...named, warm } });
   return project;
 }
 

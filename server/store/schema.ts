@@ -142,6 +142,8 @@ interface ProjectTable {
   description: string;
   /** ProcessStep[] in order. */
   process_json: string;
+  /** Null: never. */
+  warm_json: string | null;
   version: number;
   created_at: number;
 }

@@ -4,6 +4,7 @@ import { identityMutants } from './identity.ts';
 import { keepingMutants } from './keeping.ts';
 import { labMutants } from './lab.ts';
 import { meshMutants } from './mesh.ts';
+import { mirrorsMutants } from './mirrors.ts';
 import type { Mutants } from './mutant.ts';
 import { packagesMutants } from './packages.ts';
 import { serverMutants } from './server.ts';
@@ -22,6 +23,7 @@ export const records: Readonly<Record<string, Mutants>> = {
   'test/mutants/tentacle.ts': tentacleMutants,
   'test/mutants/packages.ts': packagesMutants,
   'test/mutants/keeping.ts': keepingMutants,
+  'test/mutants/mirrors.ts': mirrorsMutants,
   'test/mutants/host.ts': hostMutants,
   'test/mutants/tarball.ts': tarballMutants,
   'test/mutants/upgrades.ts': upgradesMutants,

@@ -11,12 +11,17 @@ import {
   PinnedVersion,
   Verification,
   VerifiedCache,
+  ReleaseSites,
+  ReleaseSitesQuery,
   type Mirror,
   type MirrorStatus,
 } from '../../../contract/mirrors.ts';
+import { ByReleaseVersion } from '../../../contract/releases.ts';
 import { BySlug, PageQuery } from '../../../contract/schema.ts';
 import { pinVersion, unpinVersion } from '../../mirrors/pins.ts';
 import { isSha256 } from '../../../lib/blobs/digest.ts';
+import { readinessOf } from '../../mirrors/readiness.ts';
+import { scopeOf } from '../../mirrors/scope.ts';
 import { submitWarming } from '../../mirrors/warming.ts';
 import type { Node } from '../../store/nodes/nodes.ts';
 import type { CacheCounters__Output } from '../../../proto/gen/isthmus/mirror/v1/CacheCounters.ts';
@@ -24,6 +29,7 @@ import type { MirrorStatus__Output } from '../../../proto/gen/isthmus/mirror/v1/
 import { change } from '../answers.ts';
 import type { ApiContext, ApiInstance } from '../context.ts';
 import { pageRequest } from '../pages.ts';
+import { findRelease } from './releases.ts';
 import { accepted, ACCEPTED_TASK } from './tasks.ts';
 
 export function mirrorRoutes(app: ApiInstance, context: ApiContext): void {
@@ -113,6 +119,28 @@ export function mirrorRoutes(app: ApiInstance, context: ApiContext): void {
       );
       const last = items.at(-1);
       return more && last !== undefined ? { items, next: last.sha256 } : { items };
+    },
+  );
+
+  app.get(
+    '/projects/:id/releases/:version/sites',
+    {
+      config: { access: 'viewer' },
+      schema: {
+        operationId: 'listReleaseSites',
+        summary: 'Show which sites have a release at their mirrors',
+        description: 'Sites with machines that it is for, of one environment or all. The server asks the mirrors.',
+        tags,
+        params: ByReleaseVersion,
+        querystring: ReleaseSitesQuery,
+        response: { 200: json('The sites.', ReleaseSites) },
+      },
+    },
+    async ({ params, query: { environment } }) => {
+      const release = await findRelease(store, params);
+      if (environment !== undefined) await store.environments.get(environment);
+      const filter = environment === undefined ? {} : { environments: [environment] };
+      return { items: await readinessOf(mirrors, await scopeOf(store, release, filter)) };
     },
   );
 

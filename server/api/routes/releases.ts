@@ -7,6 +7,7 @@ import { IsthmusError } from '../../../contract/errors.ts';
 import { versionKey } from '../../../lib/package-versions.ts';
 import { createRelease, deleteRelease } from '../../projects/releases.ts';
 import type { Release } from '../../store/projects/releases.ts';
+import type { Store } from '../../store/store.ts';
 import { change } from '../answers.ts';
 import type { ApiContext, ApiInstance } from '../context.ts';
 import { mapPage, pageRequest } from '../pages.ts';
@@ -47,14 +48,7 @@ export function releaseRoutes(app: ApiInstance, context: ApiContext): void {
         response: { 200: json('The release.', ReleaseView) },
       },
     },
-    async ({ params }) => {
-      const { id } = await store.projects.get(params.id);
-      const release = await store.releases.findVersion(id, versionKey(params.version));
-      if (release !== undefined) return toView(release);
-      throw new IsthmusError('NOT_FOUND', `project ${id} has no release ${params.version}`, {
-        action: { code: 'CHOOSE_OR_CREATE_RELEASE', arguments: { project: id, version: params.version } },
-      });
-    },
+    async ({ params }) => toView(await findRelease(store, params)),
   );
 
   app.get(
@@ -118,6 +112,19 @@ export function releaseRoutes(app: ApiInstance, context: ApiContext): void {
 }
 
 /** Leaves out the variables: some are sealed, and the project shows the others. */
+/** The release of a project by its version, in any spelling. NOT_FOUND. */
+export async function findRelease(
+  store: Pick<Store, 'projects' | 'releases'>,
+  params: { readonly id: string; readonly version: string },
+): Promise<Release> {
+  const { id } = await store.projects.get(params.id);
+  const release = await store.releases.findVersion(id, versionKey(params.version));
+  if (release !== undefined) return release;
+  throw new IsthmusError('NOT_FOUND', `project ${id} has no release ${params.version}`, {
+    action: { code: 'CHOOSE_OR_CREATE_RELEASE', arguments: { project: id, version: params.version } },
+  });
+}
+
 function toView({ variables: _variables, versionKey: _versionKey, process, ...release }: Release): ReleaseView {
   return { ...release, process: process as ReleaseView['process'] };
 }

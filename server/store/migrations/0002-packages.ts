@@ -9,6 +9,7 @@ export const migration0002: Migration = {
     await mirrorPins(db);
     await packageSources(db);
     await contents(db);
+    await db.schema.alterTable('projects').addColumn('warm_json', 'text').execute();
   },
 };
 

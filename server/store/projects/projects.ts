@@ -1,15 +1,17 @@
 // Projects with their processes.
 import type { Selectable } from 'kysely';
+import type { WarmSetting } from '../../../contract/warm-setting.ts';
 import type { ProcessStep } from './process.ts';
 import type { Schema } from '../schema.ts';
 import type { Executor, Page, PageRequest } from '../base.ts';
-import { assertChanged, decodeCursor, found, fromJson, toPage, mapConstraintErrors } from '../base.ts';
+import { assertChanged, decodeCursor, found, fromJson, fromJsonOrNull, toPage, mapConstraintErrors } from '../base.ts';
 
 export interface Project {
   readonly id: string;
   readonly name: string;
   readonly description: string;
   readonly process: readonly ProcessStep[];
+  readonly warm: WarmSetting;
   readonly version: number;
   readonly createdAt: number;
 }
@@ -18,7 +20,10 @@ export interface ProjectPatch {
   readonly name?: string | undefined;
   readonly description?: string | undefined;
   readonly process?: readonly ProcessStep[] | undefined;
+  readonly warm?: WarmSetting | undefined;
 }
+
+const NEVER: WarmSetting = { on: 'never' };
 
 export class ProjectRepository {
   readonly #db: Executor;
@@ -28,7 +33,7 @@ export class ProjectRepository {
   }
 
   /** ALREADY_EXISTS when the id is taken. */
-  async insert(project: Omit<Project, 'version'>): Promise<Project> {
+  async insert(project: Omit<Project, 'version' | 'warm'>): Promise<Project> {
     const { id, name, description, process, createdAt } = project;
     await mapConstraintErrors(
       `project ${id}`,
@@ -39,7 +44,7 @@ export class ProjectRepository {
           .execute(),
       { exists: { code: 'SHOW_EXISTING', arguments: { kind: 'project', id } } },
     );
-    return { ...project, version: 1 };
+    return { ...project, warm: NEVER, version: 1 };
   }
 
   async find(id: string): Promise<Project | undefined> {
@@ -67,6 +72,7 @@ export class ProjectRepository {
         version: version + 1,
         ...(patch.name === undefined ? {} : { name: patch.name }),
         ...(patch.description === undefined ? {} : { description: patch.description }),
+        ...(patch.warm === undefined ? {} : { warm_json: JSON.stringify(patch.warm) }),
         ...(patch.process === undefined ? {} : { process_json: JSON.stringify(patch.process) }),
       })
       .where('id', '=', id)
@@ -87,6 +93,8 @@ export class ProjectRepository {
   }
 }
 
-function toProject({ process_json, created_at, ...row }: Selectable<Schema['projects']>): Project {
-  return { ...row, process: fromJson<ProcessStep[]>(process_json), createdAt: created_at };
+function toProject({ process_json, warm_json, created_at, ...row }: Selectable<Schema['projects']>): Project {
+  const process = fromJson<ProcessStep[]>(process_json);
+  const warm = fromJsonOrNull<WarmSetting>(warm_json) ?? NEVER;
+  return { ...row, process, warm, createdAt: created_at };
 }
