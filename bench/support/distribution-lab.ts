@@ -10,17 +10,20 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Lab, type LineShape } from '../../test/lab/support/lab.ts';
 import { run } from '../../test/lab/support/run.ts';
+import { waitFor } from '../../test/support/wait.ts';
 import { World, type NodePlan } from '../../test/support/world.ts';
+import { processorTimeMs } from './processor-time.ts';
 
 const MESH_PORT = 8444;
 const FEED_PORT = 8445;
 const LISTEN = `0.0.0.0:${MESH_PORT}`;
-const PROJECT = 'bench';
-const PACKAGE = 'bench-body';
 const ROLE = 'web';
 const MIB = 1024 * 1024;
 /** In a package's folder: one large file and what an application has beside it. */
 const SMALL_FILES = 100;
+const CHANGED_STRETCHES = 20;
+/** A node that takes less processor time than this in half a second rests. */
+const RESTING_MS = 100;
 
 /** Environments are how the bench names machines. */
 export const ENVIRONMENTS = { four: 4, others: 4, all: 16, inner: 4 } as const;
@@ -34,10 +37,18 @@ export interface DistributionPlan {
 }
 
 export interface Archive {
+  /** The project whose package it is. */
+  readonly project: string;
+  readonly version: number;
   readonly path: string;
   readonly name: string;
   readonly bytes: number;
   readonly sha256: string;
+}
+
+export interface Release {
+  readonly project: string;
+  readonly release: string;
 }
 
 function environmentsOf(index: number): EnvironmentId[] {
@@ -76,7 +87,6 @@ export class DistributionLab {
       const server = { meshListen: LISTEN, apiListen: '127.0.0.1:8443', spawner: lab.spawner('hub'), bridged: true };
       world = await World.up({ folder, ...server });
       await populate(world, lab, { edge, inner });
-      await makeProject(world);
       return new DistributionLab(folder, lab, world, edge);
     } catch (thrown) {
       await world?.stop();
@@ -86,38 +96,86 @@ export class DistributionLab {
     }
   }
 
-  /** A tar.gz that cannot be compressed further; its bytes are new. */
+  /** A tar.gz that cannot be compressed further, of a project of its own: nobody has anything like it. */
   async pack(bytes: number): Promise<Archive> {
     this.#made += 1;
-    const content = join(this.folder, 'pack');
+    const project = `bench-${this.#made}`;
+    const content = this.#contentOf(project);
     await mkdir(join(content, 'small'), { recursive: true });
     await writeRandom(join(content, 'body.bin'), bytes);
     for (let file = 0; file < SMALL_FILES; file += 1) await writeFile(join(content, 'small', `${file}`), `${file}\n`);
-    const name = `package-${this.#made}.tar.gz`;
-    const path = join(this.folder, 'origin', name);
-    await mkdir(join(this.folder, 'origin'), { recursive: true, mode: 0o755 });
-    await run('tar', ['-C', content, '-I', 'gzip -1', '-cf', path, '.']);
-    await rm(content, { recursive: true });
-    const sha256 = (await run('sha256sum', [path])).slice(0, 64);
-    return { path, name, bytes: Number(await run('stat', ['-c', '%s', path])), sha256 };
+    return this.#archive(project, 1);
   }
 
-  /** Pushes an archive and makes a release of it; returns the release's version. */
-  async release(archive: Archive): Promise<string> {
-    const version = `1.0.${this.#made}`;
-    const headers = { 'content-type': 'application/octet-stream' };
+  /** The next version, in which a part of the bytes is new: some stretches of the large file. */
+  async change({ project, version }: Archive, part: number): Promise<Archive> {
+    const file = await open(join(this.#contentOf(project), 'body.bin'), 'r+');
+    try {
+      const { size } = await file.stat();
+      const stretch = Math.round((size * part) / CHANGED_STRETCHES);
+      for (let each = 0; each < CHANGED_STRETCHES; each += 1) {
+        await file.write(randomBytes(stretch), 0, stretch, Math.floor((each * size) / CHANGED_STRETCHES));
+      }
+    } finally {
+      await file.close();
+    }
+    return this.#archive(project, version + 1);
+  }
+
+  #contentOf(project: string): string {
+    return join(this.folder, 'content', project);
+  }
+
+  async #archive(project: string, version: number): Promise<Archive> {
+    const name = `${project}-${version}.tar.gz`;
+    const path = join(this.folder, 'origin', name);
+    await mkdir(join(this.folder, 'origin'), { recursive: true, mode: 0o755 });
+    await run('tar', ['-C', this.#contentOf(project), '-I', 'gzip -1n', '-cf', path, '.']);
+    const sha256 = (await run('sha256sum', [path])).slice(0, 64);
+    return { project, version, path, name, bytes: Number(await run('stat', ['-c', '%s', path])), sha256 };
+  }
+
+  /** Removes the archive and what it was made of. */
+  async remove({ project, path }: Archive): Promise<void> {
+    await rm(path, { force: true });
+    await rm(this.#contentOf(project), { recursive: true, force: true });
+  }
+
+  /** Pushes an archive, makes a release of it, and waits until the server rests: it examines what was pushed. */
+  async release({ project, version, path }: Archive): Promise<Release> {
     const { api } = this.#world;
-    const body = await readFile(archive.path);
-    await api.request('POST', `packages?id=${PACKAGE}&version=${version}&format=tar.gz`, body, headers);
-    await api.post(`projects/${PROJECT}/releases`, { version });
-    return version;
+    if (version === 1) {
+      await api.post('projects', { id: project, name: project });
+      const steps = [{ name: 'body', kind: 'package', targetRoles: [ROLE], package: { id: project } }];
+      await api.put(`projects/${project}/process`, { steps }, `projects/${project}`);
+    }
+    const headers = { 'content-type': 'application/octet-stream' };
+    const named = `id=${project}&version=1.0.${version}&format=tar.gz`;
+    await api.request('POST', `packages?${named}`, await readFile(path), headers);
+    await api.post(`projects/${project}/releases`, { version: `1.0.${version}` });
+    await this.#rested('server');
+    return { project, release: `1.0.${version}` };
+  }
+
+  async #rested(node: string): Promise<void> {
+    const pid = this.#world.pid(node);
+    let before = -Infinity;
+    await waitFor(
+      () => {
+        const now = processorTimeMs([pid]).own;
+        const rests = now - before < RESTING_MS;
+        before = now;
+        return rests;
+      },
+      { limitMs: 120_000, everyMs: 500, what: `rest of ${node}` },
+    );
   }
 
   /** Seconds from the request to the end of the deployment, by the server's own time of its end. */
-  async deploy(release: string, environment: EnvironmentId): Promise<number> {
+  async deploy(release: Release, environment: EnvironmentId): Promise<number> {
     const { api } = this.#world;
     const began = Date.now();
-    const { id } = await api.post<{ id: string }>('deployments', { project: PROJECT, release, environment });
+    const { id } = await api.post<{ id: string }>('deployments', { ...release, environment });
     const task = await api.ended(id);
     if (task.state !== 'succeeded') throw new Error(`the deployment failed: ${JSON.stringify(task)}`);
     return ((task.endedAt ?? 0) - began) / 1000;
@@ -177,12 +235,6 @@ async function populate(
     ...machines.inner.map((id) => world.add(tentacle(id, 'inner', ['edge', 'inner'], ['inner']))),
   ]);
   await world.linked();
-}
-
-async function makeProject({ api }: World): Promise<void> {
-  await api.post('projects', { id: PROJECT, name: PROJECT });
-  const steps = [{ name: 'body', kind: 'package', targetRoles: [ROLE], package: { id: PACKAGE } }];
-  await api.put(`projects/${PROJECT}/process`, { steps }, `projects/${PROJECT}`);
 }
 
 async function writeRandom(path: string, bytes: number): Promise<void> {
