@@ -19,9 +19,11 @@ import { nameOf, type Source } from '../lib/blobs/source.ts';
 import type { SourceStates } from '../lib/blobs/source-states.ts';
 import { storedBody } from '../lib/blobs/stored-body.ts';
 import { pause, pauseUntil, unlessAborted } from '../lib/async/waiting.ts';
+import { readDeltaHints } from '../lib/delta/hints.ts';
+import { pullByDelta } from './pull-by-delta.ts';
 import { Throttle } from './throttle.ts';
 import { Pull } from './pull.ts';
-import type { FindSources } from '../node/sources/find.ts';
+import type { FindSources, FoundSources } from '../node/sources/find.ts';
 import { Counters, type Counts } from './counters.ts';
 import { Protection } from './protection.ts';
 import type { CacheState } from './saved-state.ts';
@@ -39,6 +41,8 @@ export interface CacheDeps {
   readonly onSlowSource?: OnSlowSource | undefined;
   readonly floors?: Floors | undefined;
   readonly stallMs?: number | undefined;
+  /** Bytes that others keep beside the packages. */
+  readonly otherBytes?: () => number;
   /** What was saved of an earlier run. */
   readonly saved?: Partial<CacheState>;
 }
@@ -103,12 +107,12 @@ export class MirrorCache {
 
   constructor(deps: CacheDeps) {
     this.#deps = deps;
-    const { blobs, limits, log, saved = {} } = deps;
+    const { blobs, limits, log, otherBytes = () => 0, saved = {} } = deps;
     this.#uses = new Uses(saved.uses);
     this.#counters = new Counters(saved.counts);
     this.protection = new Protection(saved.pins);
     this.#space = new Space({
-      ...{ blobs, limits, log, uses: this.#uses },
+      ...{ blobs, limits, log, otherBytes, uses: this.#uses },
       isProtected: (sha256) => this.protection.isProtected(sha256),
       onEvicted: (_evicted, reason) => (this.#counters.counts.evictions[reason] += 1),
     });
@@ -317,9 +321,11 @@ export class MirrorCache {
     if (!hasRoom) log.warn({ sha256, sizeBytes }, 'no room for this package; it is passed on uncached');
     const writer = hasRoom ? await this.#openWriter({ sha256, sizeBytes }) : undefined;
     if (writer === undefined) this.#counters.counts.uncached += 1;
-    const fetchInto = (target: FetchTarget, follower: AbortSignal) => {
+    const fetchInto = async (target: FetchTarget, follower: AbortSignal) => {
       const signal = AbortSignal.any([follower, cancelled, this.#stopping.signal]);
-      return fetchBlob({
+      const file = { sha256, sizeBytes };
+      if (hasRoom && (await this.#pullByDelta(file, found, target, signal))) return;
+      const { from, failed } = await fetchBlob({
         ...{
           sha256,
           sizeBytes,
@@ -331,7 +337,8 @@ export class MirrorCache {
         open: (source, fromByte, aborted) =>
           this.#ask(source, { sha256, sizeBytes, fromByte, downloadToken: found.downloadToken }, throttle, aborted),
         signal,
-      }).then(({ from, failed }) => log.info({ sha256, sizeBytes, from, failed }, 'fetched a package'));
+      });
+      log.info({ sha256, sizeBytes, from, failed }, 'fetched a package');
     };
     const makeRoom = async () => (await this.#space.evictOne('write')) !== undefined;
     const pull = new Pull({ sizeBytes, fetchInto, makeRoom }, writer);
@@ -345,6 +352,17 @@ export class MirrorCache {
     this.#runs.add(run);
     background('mirror.pull', log, () => run);
     return pull;
+  }
+
+  #pullByDelta(file: BlobInfo, found: FoundSources, target: FetchTarget, signal: AbortSignal): Promise<boolean> {
+    const hints = readDeltaHints(found.delta ?? null, file);
+    if (hints === undefined) return Promise.resolve(false);
+    const { blobs, states, log, floors, stallMs } = this.#deps;
+    const { sources, downloadToken } = found;
+    const connect = this.#deps.connect;
+    return pullByDelta(target, {
+      ...{ file, hints, sources, downloadToken, states, connect, blobs, log, signal, floors, stallMs },
+    });
   }
 
   /** Undefined when the disk takes nothing: the package is then passed on uncached. */

@@ -28,6 +28,8 @@ export interface SpaceDeps {
   readonly limits: SpaceLimits;
   readonly uses: Pick<Uses, 'compare' | 'evicted'>;
   readonly isProtected: (sha256: string) => boolean;
+  /** Bytes that others keep beside the packages. */
+  readonly otherBytes: () => number;
   readonly onEvicted: (evicted: Evicted, reason: EvictionReason) => void;
   readonly log: Logger;
 }
@@ -154,14 +156,14 @@ export class Space {
 
   /** How much room is missing, and how much eviction could free. */
   async #survey(): Promise<Survey> {
-    const { blobs, limits } = this.#deps;
+    const { blobs, limits, otherBytes } = this.#deps;
     const { quotaBytes, minFreeBytes, lowWaterPercent = DEFAULT_LOW_WATER_PERCENT } = limits;
     const evictable = await this.#evictable();
     const left = sum(evictable.filter(({ what }) => what !== 'package'));
     let reserved = 0;
     for (const bytes of this.#reserved.values()) reserved += bytes;
     // Reservations count in full. A part may be written already, which only errs on the safe side.
-    const used = blobs.usedBytes + left + reserved;
+    const used = blobs.usedBytes + left + reserved + otherBytes();
     const free = (await freeBytes(blobs.folder)) - reserved;
     const overQuota = used - quotaBytes;
     const underFree = minFreeBytes - free;

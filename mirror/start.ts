@@ -13,20 +13,23 @@ import { startComponent, type Running, type Teardown } from '../lib/component.ts
 import type { Logger } from '../lib/telemetry/log.ts';
 import { BlobServer, type BlobOrigin, type BlobRequest } from '../lib/blobs/blob-server.ts';
 import { blobEntries, BlobStore } from '../lib/blobs/blob-store.ts';
+import type { Source } from '../lib/blobs/source.ts';
 import { SourceStates } from '../lib/blobs/source-states.ts';
 import { openCached } from '../lib/blobs/cached-blob.ts';
+import { DeltaCache } from '../lib/delta/delta-cache.ts';
 import { checkFeedUrl } from '../lib/net/feed-url.ts';
 import { AbandonedSources } from '../node/sources/abandoned.ts';
 import { connectSource, FEED_SERVICE } from '../node/sources/connect.ts';
 import { startUpkeep, openNode } from '../node/runtime.ts';
 import type { Denials } from '../mesh/denials.ts';
 import { MirrorCache } from './cache.ts';
+import { MirrorDeltas } from './deltas.ts';
 import type { MirrorSettings } from './config.ts';
 import { readCacheState, saveCacheState } from './saved-state.ts';
 import { startScrubbing } from './scrub.ts';
 import { listenOpenPort, type OpenPort, type OpenPortDeps } from './open-port.ts';
 import { serveMirror } from './service.ts';
-import { SourceFinder } from '../node/sources/find.ts';
+import { SourceFinder, type FindSources } from '../node/sources/find.ts';
 
 export interface MirrorConfig extends MirrorSettings {
   readonly dataDir: string;
@@ -69,12 +72,16 @@ async function assemble(config: MirrorConfig, log: Logger, teardown: Teardown): 
     minFreeBytes: config.minFreeBytes ?? DEFAULT_MIN_FREE_BYTES,
     lowWaterPercent: config.lowWaterPercent,
   };
+  const deltaCache = await DeltaCache.open(join(folder, 'deltas'), log);
+  const find: FindSources = (sha256, downloadToken) => sources.find(sha256, downloadToken);
+  const connect = (source: Source, signal: AbortSignal) => connectSource(source, access, signal);
+  const deltas = new MirrorDeltas({ cache: deltaCache, blobs, find, connect, states, log });
+  teardown.add(() => deltas.stop());
   const cache = new MirrorCache({
+    ...{ find, connect, otherBytes: () => deltaCache.usedBytes },
     blobs,
     states,
     saved: await readCacheState(dataDir),
-    find: (sha256, downloadToken) => sources.find(sha256, downloadToken),
-    connect: (source, signal) => connectSource(source, access, signal),
     onSlowSource: abandonedSources.record,
     onWrongSource: (source, error) => mesh.denials.record(error, source, FEED_SERVICE),
     limits,
@@ -85,7 +92,10 @@ async function assemble(config: MirrorConfig, log: Logger, teardown: Teardown): 
   teardown.add(() => cache.stop());
   teardown.add(startScrubbing({ blobs, cache }, log));
   serveMirror({ node, cache, blobs, limits, folder, log, teardown });
-  const server = new BlobServer<Requester>(originOf(cache, identity, mesh.denials), log);
+  const server = new BlobServer<Requester>(
+    { ...originOf(cache, identity, mesh.denials), delta: (request, grant) => deltas.open(request, grant) },
+    log,
+  );
   teardown.add(() => server.stop());
   mesh.listen(FEED_SERVICE, (stream) => server.accept(stream, { peer: stream.peer, at: 'mesh' }));
   const { denials } = mesh;

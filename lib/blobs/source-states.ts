@@ -99,6 +99,11 @@ export class SourceStates {
     keepLatest(this.#rates, key, (before + rate) / 2);
   }
 
+  /** Bytes per second of a source; undefined when it was not measured. */
+  rateOf(source: Source): number | undefined {
+    return this.#rates.get(keyOf(source));
+  }
+
   /** Every source that was measured or is demoted. */
   all(): SourceState[] {
     const sources = [...new Set([...this.#demoted.keys(), ...this.#rates.keys()])];

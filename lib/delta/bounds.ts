@@ -23,6 +23,30 @@ const BYTES_PER_SLOT = 10;
 /** What others need, too. */
 const SHARE_OF_MEMORY = 0.5;
 
+/** To ask, to start a worker, and to open the disk's files. */
+const DELTA_MS = 300;
+/** How fast the base is read and the target made of it. */
+const APPLIED_BYTES_PER_MS = 100_000;
+/** How fast a tar is packed again, at the level that packers prefer. */
+const REPACKED_BYTES_PER_MS = 15_000;
+
+interface Alternatives {
+  readonly fileBytes: number;
+  /** What the delta leads to. */
+  readonly contentBytes: number;
+  /** Whether the file has to be packed again of that. */
+  readonly repacks: boolean;
+  /** Of the line; undefined when it was not measured. */
+  readonly bytesPerS: number | undefined;
+}
+
+/** Whether a delta takes less time than the whole file on a line that was measured. */
+export function isWorthwhile({ fileBytes, contentBytes, repacks, bytesPerS }: Alternatives): boolean {
+  if (bytesPerS === undefined) return true;
+  const repackMs = repacks ? contentBytes / REPACKED_BYTES_PER_MS : 0;
+  return DELTA_MS + contentBytes / APPLIED_BYTES_PER_MS + repackMs < (1000 * fileBytes) / bytesPerS;
+}
+
 /** The logarithm of the window that reaches from the end of the target to the beginning of the base. */
 export function windowLogOf({ baseBytes, targetBytes }: DeltaSizes): number {
   return Math.min(LARGEST_WINDOW_LOG, Math.ceil(Math.log2(baseBytes + targetBytes + 1)) + 1);

@@ -9,6 +9,7 @@ import { loadDefinitions } from '../../lib/grpc/load.ts';
 import type { Logger } from '../../lib/telemetry/log.ts';
 import type { MeshSource, Source } from '../../lib/blobs/source.ts';
 import type { Mesh } from '../../mesh/types.ts';
+import type { DeltaHints__Output } from '../../proto/gen/isthmus/topology/v1/DeltaHints.ts';
 import type { FindSourcesResponse__Output } from '../../proto/gen/isthmus/topology/v1/FindSourcesResponse.ts';
 import type { PackageSource__Output } from '../../proto/gen/isthmus/topology/v1/PackageSource.ts';
 import type { SourcesClient } from '../../proto/gen/isthmus/topology/v1/Sources.ts';
@@ -18,6 +19,8 @@ export interface FoundSources {
   readonly sources: readonly Source[];
   /** What the sources ask for. */
   readonly downloadToken: string;
+  /** What a delta needs; absent or null where none can be made, or the server did not say. */
+  readonly delta?: DeltaHints__Output | null;
 }
 
 /** Finds the sources of a digest; `downloadToken` is that of the requester. */
@@ -65,12 +68,12 @@ export class SourceFinder {
       );
       const sources = receivedSources(found.sources);
       this.#keep(sources);
-      return { sources, downloadToken: found.downloadToken };
+      return { sources, downloadToken: found.downloadToken, delta: found.delta };
     } catch (thrown) {
       const error = IsthmusError.from(thrown);
       if (error.code === 'FORBIDDEN' || this.#last.length === 0) throw error;
       this.#log.warn({ code: error.code }, 'the server cannot be reached; using its last sources');
-      return { sources: this.#last, downloadToken };
+      return { sources: this.#last, downloadToken, delta: null };
     }
   }
 
