@@ -6,7 +6,7 @@ import { openCached } from '../lib/blobs/cached-blob.ts';
 import type { Source } from '../lib/blobs/source.ts';
 import type { SourceStates } from '../lib/blobs/source-states.ts';
 import { storedBody } from '../lib/blobs/stored-body.ts';
-import { MOST_SHARE } from '../lib/delta/bounds.ts';
+import { isWorthwhile, MOST_SHARE } from '../lib/delta/bounds.ts';
 import type { Content } from '../lib/delta/content.ts';
 import { runDelta } from '../lib/delta/delta.ts';
 import type { DeltaCache, MakePatch } from '../lib/delta/delta-cache.ts';
@@ -32,17 +32,25 @@ export class MirrorDeltas {
     this.#deps = deps;
   }
 
-  /** A patch to a package; undefined where neither this mirror nor its source has one. */
+  /**
+   * A patch to a package; undefined where neither this mirror nor its source has one, or where the whole package, which
+   * is here, is sent sooner. Targets are near: that is known to be otherwise only of a line that was measured.
+   */
   async open(request: DeltaRequest<unknown>, { sizeBytes }: BlobGrant): Promise<DeltaBody | undefined> {
-    const { sha256: target, inflated, have } = request;
-    const here = have.filter((digest) => this.#deps.blobs.get(digest) !== undefined);
-    const isHere = this.#deps.blobs.get(target) !== undefined;
-    const base = (isHere ? here[0] : undefined) ?? have[0]!;
+    const { sha256: target, inflated, have, bytesPerS = Infinity } = request;
+    const { blobs, cache } = this.#deps;
+    const pairOf = (base: string) => ({ base, target, inflated });
+    const made = have.find((base) => cache.has(pairOf(base)));
+    const isHere = blobs.get(target) !== undefined;
+    const also = made === undefined ? 'encode' : undefined;
+    if (isHere && !isWorthwhile({ fileBytes: sizeBytes, bytesPerS, also })) return undefined;
+    const here = isHere ? have.find((digest) => blobs.get(digest) !== undefined) : undefined;
+    const base = made ?? here ?? have[0]!;
     const make: MakePatch =
-      isHere && here.length > 0
-        ? (writer) => this.#encode({ base, target, inflated, sizeBytes }, writer)
-        : (writer) => this.#receive(request, { base, sizeBytes }, writer);
-    const patch = await this.#deps.cache.obtain({ base, target, inflated }, make);
+      here === undefined
+        ? (writer) => this.#receive(request, { base, sizeBytes }, writer)
+        : (writer) => this.#encode({ base, target, inflated, sizeBytes }, writer);
+    const patch = await cache.obtain(pairOf(base), make);
     return patch === undefined ? undefined : { ...storedBody(patch), base };
   }
 

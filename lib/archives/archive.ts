@@ -8,7 +8,7 @@ import { mkdir, open, rm } from 'node:fs/promises';
 import { IsthmusError } from '../../contract/errors.ts';
 import { fileSource, type ByteSource } from './byte-source.ts';
 import { finishFolders, FolderWriter, type FolderFacts } from './folder-writer.ts';
-import { readTarGz } from './tar.ts';
+import { readTar, readTarGz } from './tar.ts';
 import { ArchiveVisitor, DEFAULT_ARCHIVE_LIMITS, type ArchiveContents, type ArchiveLimits } from './visitor.ts';
 import { readZip } from './zip.ts';
 import { translateDiskFull } from '../files/disk-space.ts';
@@ -20,7 +20,8 @@ export type UnpackedFormat = (typeof UNPACKED_FORMATS)[number];
 interface ArchiveSource {
   /** A whole file, unless it is `arriving`. */
   readonly path: string;
-  readonly format: UnpackedFormat;
+  /** `tar`: what is inside a tar.gz. */
+  readonly format: UnpackedFormat | 'tar';
   /** The name of a `file`, below no folder. */
   readonly fileName?: string | undefined;
   readonly limits?: Partial<ArchiveLimits>;
@@ -134,6 +135,8 @@ async function visitBytes(
   switch (format) {
     case 'tar.gz':
       return readTarGz(source, visitor);
+    case 'tar':
+      return readTar(source, visitor);
     case 'file':
       return copyFile(source, fileName, visitor);
     case 'zip':
@@ -158,7 +161,7 @@ async function copyFile(source: ByteSource, name: string, visitor: ArchiveVisito
 }
 
 /** Errors of the system keep their meaning; errors of the format readers mean a bad archive. */
-function archiveError(thrown: unknown, format: UnpackedFormat): unknown {
+function archiveError(thrown: unknown, format: ArchiveSource['format']): unknown {
   if (thrown instanceof IsthmusError) return thrown;
   if (thrown instanceof Error && 'syscall' in thrown) return translateDiskFull(thrown, 'unpacking');
   const detail = thrown instanceof Error ? thrown.message : String(thrown);

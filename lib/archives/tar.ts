@@ -1,11 +1,12 @@
 // Reads a tar.gz entry by entry; admits only files, folders and links.
 import { IsthmusError } from '../../contract/errors.ts';
-import type { ByteSource } from './byte-source.ts';
+import { bytesAt, type ByteSource } from './byte-source.ts';
 import { inflateGzip } from './gzip.ts';
 import { decodeName } from './names.ts';
 import { BLOCK_BYTES, damaged, isZeroBlock, readPaxRecords, readTarHeader, type TarHeader } from './tar-header.ts';
 import type { ArchiveLimits, ArchiveVisitor } from './visitor.ts';
 
+const CHUNK_BYTES = 256 * 1024;
 /** An extended header holds a path or two; a longer one is an attack on memory. */
 const LARGEST_META_BYTES = 64 * 1024;
 /** Where an octal size ends: only from here on a pax size may differ from the header's. */
@@ -15,12 +16,29 @@ const LARGEST_OCTAL_SIZE = 8 ** 11 - 1;
 const LATEST_S = 2 ** 40;
 
 /** Passes every entry of the archive to the visitor, one at a time. */
-export async function readTarGz(source: ByteSource, visitor: ArchiveVisitor): Promise<void> {
-  const inflated = inflateGzip(source);
+export function readTarGz(source: ByteSource, visitor: ArchiveVisitor): Promise<void> {
+  return readChunks(inflateGzip(source), visitor);
+}
+
+/** The same for what is inside a tar.gz. */
+export function readTar(source: ByteSource, visitor: ArchiveVisitor): Promise<void> {
+  return readChunks(chunksOf(source), visitor);
+}
+
+async function readChunks(chunks: AsyncGenerator<Buffer>, visitor: ArchiveVisitor): Promise<void> {
   try {
-    await new TarReading(new TarStream(inflated, visitor.limits), visitor).run();
+    await new TarReading(new TarStream(chunks, visitor.limits), visitor).run();
   } finally {
-    await inflated.return(undefined);
+    await chunks.return(undefined);
+  }
+}
+
+async function* chunksOf(source: ByteSource): AsyncGenerator<Buffer> {
+  for (let position = 0; ;) {
+    const chunk = await bytesAt(source, position, CHUNK_BYTES);
+    if (chunk.length === 0) return;
+    position += chunk.length;
+    yield chunk;
   }
 }
 

@@ -45,6 +45,8 @@ export interface DeltaQuestion extends Omit<BlobQuestion, 'fromByte'> {
   readonly inflated: boolean;
   /** Digests of blobs that are here, the best first. */
   readonly have: readonly string[];
+  /** Of the line to the source, as far as it was measured. */
+  readonly bytesPerS?: number | undefined;
 }
 
 export interface BlobAnswer {
@@ -77,10 +79,13 @@ export function askForBlob(connection: SourceConnection, question: BlobQuestion)
 
 /** Asks for a patch, as `askForBlob` does for a blob. NOT_FOUND where there is none. */
 export function askForDelta(connection: SourceConnection, question: DeltaQuestion): Promise<DeltaAnswer> {
-  const { sha256, inflated, have } = question;
+  const { sha256, inflated, have, bytesPerS } = question;
   const request = {
     path: `/v1/deltas/${inflated ? 'tar' : 'file'}/${sha256}`,
-    headers: { 'x-isthmus-have': have.join() },
+    headers: {
+      'x-isthmus-have': have.join(),
+      ...(bytesPerS === undefined ? {} : { 'x-isthmus-rate': String(Math.round(bytesPerS)) }),
+    },
   };
   return ask(connection, question, request, (response, rest) => {
     const sizeBytes = sizeOf(response, { fromByte: 0 });

@@ -30,6 +30,8 @@ export interface DeltaRequest<Peer> extends BlobRequest<Peer> {
   readonly inflated: boolean;
   /** Digests of blobs, the best first. */
   readonly have: readonly string[];
+  /** Bytes per second of the line to the requester; undefined when it has not measured it. */
+  readonly bytesPerS: number | undefined;
 }
 
 /** A patch. */
@@ -172,7 +174,8 @@ export class BlobServer<Peer> {
     const grant = await this.#origin.authorise(blobRequest);
     if (delta !== null) {
       const have = readHave(request.headers['x-isthmus-have']);
-      return this.#delta(response, { ...blobRequest, inflated: delta[1] === 'tar', have }, grant);
+      const bytesPerS = readRate(request.headers['x-isthmus-rate']);
+      return this.#delta(response, { ...blobRequest, inflated: delta[1] === 'tar', have, bytesPerS }, grant);
     }
     if (request.method === 'HEAD') return this.#head(response, sha256);
     const opening = this.#origin.open(blobRequest, grant);
@@ -278,6 +281,10 @@ function headersOf(sha256: string): Record<string, string> {
 function readHave(header: string | string[] | undefined): readonly string[] {
   const digests = String(header ?? '').split(',');
   return digests.length <= MOST_BASES && digests.every(isSha256) ? digests : [];
+}
+
+function readRate(header: string | string[] | undefined): number | undefined {
+  return typeof header === 'string' && /^[1-9]\d{0,14}$/.test(header) ? Number(header) : undefined;
 }
 
 /** Whether the request has no body, and no header with an effect twice. */

@@ -23,28 +23,23 @@ const BYTES_PER_SLOT = 10;
 /** What others need, too. */
 const SHARE_OF_MEMORY = 0.5;
 
-/** To ask, to start a worker, and to open the disk's files. */
+/** To ask, and to start a worker. */
 const DELTA_MS = 300;
-/** How fast the base is read and the target made of it. */
-const APPLIED_BYTES_PER_MS = 100_000;
-/** How fast a tar is packed again, at the level that packers prefer. */
-const REPACKED_BYTES_PER_MS = 15_000;
+/** What each kind of work gets done of a package file: they were measured on one core of a small machine. */
+const BYTES_PER_MS = { apply: 50_000, encode: 15_000, repack: 12_000 };
 
 interface Alternatives {
   readonly fileBytes: number;
-  /** What the delta leads to. */
-  readonly contentBytes: number;
-  /** Whether the file has to be packed again of that. */
-  readonly repacks: boolean;
-  /** Of the line; undefined when it was not measured. */
-  readonly bytesPerS: number | undefined;
+  /** Of the line. */
+  readonly bytesPerS: number;
+  /** What has to be done for the delta, beside applying it. */
+  readonly also?: 'encode' | 'repack' | undefined;
 }
 
 /** Whether a delta takes less time than the whole file on a line that was measured. */
-export function isWorthwhile({ fileBytes, contentBytes, repacks, bytesPerS }: Alternatives): boolean {
-  if (bytesPerS === undefined) return true;
-  const repackMs = repacks ? contentBytes / REPACKED_BYTES_PER_MS : 0;
-  return DELTA_MS + contentBytes / APPLIED_BYTES_PER_MS + repackMs < (1000 * fileBytes) / bytesPerS;
+export function isWorthwhile({ fileBytes, bytesPerS, also }: Alternatives): boolean {
+  const workMs = fileBytes / BYTES_PER_MS.apply + (also === undefined ? 0 : fileBytes / BYTES_PER_MS[also]);
+  return DELTA_MS + workMs < (1000 * fileBytes) / bytesPerS;
 }
 
 /** The logarithm of the window that reaches from the end of the target to the beginning of the base. */

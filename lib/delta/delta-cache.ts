@@ -64,6 +64,11 @@ export class DeltaCache {
     return this.#blobs.usedBytes;
   }
 
+  /** Whether the patch of a pair is here. */
+  has(pair: DeltaPair): boolean {
+    return this.#patches.has(nameOf(pair));
+  }
+
   /** The patch of a pair, which `make` writes unless it is there; undefined when it is not worth it. */
   async obtain(pair: DeltaPair, make: MakePatch): Promise<OpenedBlob | undefined> {
     const name = nameOf(pair);
@@ -72,15 +77,6 @@ export class DeltaCache {
     const making = this.#making.get(name) ?? this.#begin(name, make);
     await making;
     return this.#open(name);
-  }
-
-  /** Drops a patch that turned out to be wrong. */
-  async drop(pair: DeltaPair): Promise<void> {
-    const name = nameOf(pair);
-    const sha256 = this.#patches.get(name);
-    this.#patches.delete(name);
-    await rm(join(this.#folder, 'pairs', name), { force: true });
-    if (sha256 !== undefined && ![...this.#patches.values()].includes(sha256)) await this.#blobs.delete(sha256);
   }
 
   async #open(name: string): Promise<OpenedBlob | undefined> {

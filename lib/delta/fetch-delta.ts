@@ -24,9 +24,11 @@ export interface PatchFetch {
   readonly signal: AbortSignal;
   readonly floors?: Floors | undefined;
   readonly stallMs?: number | undefined;
+  /** Of the line to the source, as far as it was measured. */
+  readonly bytesPerS?: number | undefined;
 }
 
-export interface DeltaFetch extends Omit<PatchFetch, 'inflated'> {
+export interface DeltaFetch extends Omit<PatchFetch, 'inflated' | 'bytesPerS'> {
   readonly hints: DeltaHints;
   readonly sources: readonly Source[];
   readonly states: Pick<SourceStates, 'order' | 'rateOf'>;
@@ -60,7 +62,12 @@ export async function fetchDelta(fetch: DeltaFetch): Promise<DeltaFetched | unde
     const patch = await blobs.receive();
     try {
       const digests = have.map(({ sha256 }) => sha256);
-      const base = await receivePatch({ ...fetch, inflated: hints.inflated }, source, digests, patch);
+      const base = await receivePatch(
+        { ...fetch, inflated: hints.inflated, bytesPerS: states.rateOf(source) },
+        source,
+        digests,
+        patch,
+      );
       await apply(base, patch, fetch);
       const { sha256 } = file;
       log.info({ sha256, from, base, patchBytes: patch.bytes }, 'fetched a package as a delta');
@@ -78,10 +85,10 @@ export async function fetchDelta(fetch: DeltaFetch): Promise<DeltaFetched | unde
   }
 }
 
-function isWorth({ file, hints, states, repacks }: DeltaFetch, source: Source): boolean {
-  const { sizeBytes: fileBytes } = file;
-  const { sizeBytes: contentBytes } = hints.content;
-  return isWorthwhile({ fileBytes, contentBytes, repacks, bytesPerS: states.rateOf(source) });
+/** To pack a file again takes longer than to send it on a fast line; whether the rest pays, the parent decides. */
+function isWorth({ file, states, repacks }: DeltaFetch, source: Source): boolean {
+  const bytesPerS = states.rateOf(source);
+  return !repacks || bytesPerS === undefined || isWorthwhile({ fileBytes: file.sizeBytes, bytesPerS, also: 'repack' });
 }
 
 /** Asks a source for a patch, and receives it; returns which version of `have` it leads from. */
@@ -118,11 +125,11 @@ export async function receivePatch(
 }
 
 function ask(fetch: PatchFetch, source: Source, have: readonly string[]): Promise<DeltaAnswer> {
-  const { file, inflated, connect, downloadToken, signal: given, stallMs = STALL_MS } = fetch;
+  const { file, inflated, connect, downloadToken, bytesPerS, signal: given, stallMs = STALL_MS } = fetch;
   const late = () => new IsthmusError('SOURCE_SLOW', `no delta within ${PATCH_BEGINS_WITHIN_MS} ms`);
   return withDeadline({ ms: PATCH_BEGINS_WITHIN_MS, late, signals: [given] }, async (signal) =>
     askForDelta(await connect(source, signal), {
-      ...{ sha256: file.sha256, inflated, have, downloadToken, signal, stallMs },
+      ...{ sha256: file.sha256, inflated, have, bytesPerS, downloadToken, signal, stallMs },
     }),
   );
 }

@@ -8,7 +8,7 @@ import { MOST_BASES, type DeltaBody, type DeltaRequest } from '../../lib/blobs/b
 import type { BlobStore, OpenedBlob } from '../../lib/blobs/blob-store.ts';
 import { DigestMeter } from '../../lib/blobs/digest.ts';
 import { storedBody } from '../../lib/blobs/stored-body.ts';
-import { MOST_CONTENT_BYTES, MOST_SHARE } from '../../lib/delta/bounds.ts';
+import { isWorthwhile, MOST_CONTENT_BYTES, MOST_SHARE } from '../../lib/delta/bounds.ts';
 import { contentBytes, streamContent } from '../../lib/delta/content.ts';
 import { runDelta } from '../../lib/delta/delta.ts';
 import { DeltaCache } from '../../lib/delta/delta-cache.ts';
@@ -72,12 +72,15 @@ export class FeedDeltas {
   }
 
   /** A delta from one of the versions that the requester has; undefined where there is none, or it is not worth it. */
-  async open({ sha256, inflated, have }: DeltaRequest<unknown>): Promise<DeltaBody | undefined> {
+  async open({ sha256, inflated, have, bytesPerS }: DeltaRequest<unknown>): Promise<DeltaBody | undefined> {
     const target = await this.#deps.store.contents.find(sha256);
     if (target?.isTarGz !== inflated) return undefined;
     const bases = await this.#basesOf(target);
     const base = have.flatMap((digest) => bases.find((each) => each.sha256 === digest) ?? [])[0];
     if (base === undefined) return undefined;
+    const isMade = this.#cache.has({ base: base.sha256, target: sha256, inflated });
+    const work = { fileBytes: target.sizeBytes, also: isMade ? undefined : 'encode' } as const;
+    if (bytesPerS !== undefined && !isWorthwhile({ ...work, bytesPerS })) return undefined;
     const patch = await this.#obtain(base, target);
     return patch === undefined ? undefined : { ...storedBody(patch), base: base.sha256 };
   }

@@ -12,11 +12,14 @@ import { GrowingFile } from '../../lib/blobs/growing-file.ts';
 import { STALL_MS, type Floors } from '../../lib/blobs/progress-floor.ts';
 import { nameOf, type Source } from '../../lib/blobs/source.ts';
 import { SourceStates, type SourceState } from '../../lib/blobs/source-states.ts';
+import { fetchDelta } from '../../lib/delta/fetch-delta.ts';
 import type { PackageOrder } from './payload.ts';
 import { SharedWork, type Caller } from './shared-work.ts';
+import type { Tars } from './tars.ts';
 
 export interface AcquireDeps {
   readonly blobs: BlobStore;
+  readonly tars: Tars;
   /** A stream to a source's feed; both ends are authenticated. */
   readonly connect: (source: Source, signal: AbortSignal) => Promise<SourceConnection>;
   readonly log: Logger;
@@ -43,7 +46,7 @@ export interface AcquireProgress {
 /** The part of an order that says what to fetch, and from where. */
 type Wanted = Pick<
   PackageOrder,
-  'id' | 'version' | 'sha256' | 'sizeBytes' | 'unpackedBytes' | 'sources' | 'downloadToken'
+  'id' | 'version' | 'sha256' | 'sizeBytes' | 'unpackedBytes' | 'sources' | 'downloadToken' | 'delta'
 >;
 
 /** What is told of a download: the file at once, how far it is with the bytes. */
@@ -76,7 +79,8 @@ export class Acquirer {
   async acquire(order: Wanted, caller: AcquireCaller): Promise<AcquireProgress> {
     const { sha256 } = order;
     // Only what has the right bytes counts as cached.
-    await (await openCached(this.#deps.blobs, sha256, this.#deps.log))?.file.close();
+    const stored = this.#deps.tars.stored(sha256);
+    await (await openCached(this.#deps.blobs, stored?.sha256 ?? sha256, this.#deps.log))?.file.close();
     const here = this.cached(order);
     if (here !== undefined) return here;
     let isFollowed = false;
@@ -102,9 +106,9 @@ export class Acquirer {
 
   /** What there is to tell of a package in the cache. */
   cached(order: Wanted): AcquireProgress | undefined {
-    const here = this.#deps.blobs.get(order.sha256);
-    if (here === undefined) return undefined;
-    const { sizeBytes } = here;
+    const stored = this.#deps.tars.stored(order.sha256);
+    if (stored === undefined) return undefined;
+    const sizeBytes = stored.isTar ? order.sizeBytes : this.#deps.blobs.get(stored.sha256)?.sizeBytes;
     if (sizeBytes !== order.sizeBytes) {
       const what = `${order.id} ${order.version} has ${sizeBytes} bytes, the release pins ${order.sizeBytes}`;
       throw new IsthmusError('PACKAGE_HASH_MISMATCH', what);
@@ -116,6 +120,8 @@ export class Acquirer {
     const { blobs, connect, log, onWrongSource, onSlowSource, floors, stallMs = STALL_MS } = this.#deps;
     const { sha256, sizeBytes: totalBytes, unpackedBytes, downloadToken, sources } = order;
     await this.#dropOldPartials(sha256);
+    const byDelta = await this.#byDelta(order, signal);
+    if (byDelta !== undefined) return byDelta;
     const file = new GrowingFile(await blobs.resume({ sha256, sizeBytes: totalBytes }), { sizeBytes: totalBytes });
     try {
       await this.#assertRoom(totalBytes - file.bytes, unpackedBytes ?? 0);
@@ -143,6 +149,23 @@ export class Acquirer {
       await file.close(thrown);
       throw thrown;
     }
+  }
+
+  /** Acquires the package as a delta, if it can; a tar.gz then has its tar in the cache. */
+  async #byDelta(order: Wanted, signal: AbortSignal): Promise<AcquireProgress | undefined> {
+    const { blobs, tars, connect, log, floors, stallMs } = this.#deps;
+    const { sha256, sizeBytes, sources, downloadToken, delta: hints, unpackedBytes } = order;
+    const isBegun = (await blobs.partials()).some((partial) => partial.sha256 === sha256 && partial.sizeBytes > 0);
+    if (hints === undefined || isBegun) return undefined;
+    await this.#assertRoom(hints.content.sizeBytes, unpackedBytes ?? 0);
+    const fetched = await fetchDelta({
+      ...{ file: { sha256, sizeBytes }, hints, sources, downloadToken, states: this.#states, connect, blobs },
+      ...{ repacks: false, log, signal, floors, stallMs },
+    });
+    if (fetched === undefined) return undefined;
+    if (hints.inflated) tars.add(sha256, hints.content.sha256);
+    const { from } = fetched;
+    return { receivedBytes: sizeBytes, totalBytes: sizeBytes, from, done: true, cached: false, failed: [] };
   }
 
   async #assertRoom(missingBytes: number, unpackedBytes: number): Promise<void> {

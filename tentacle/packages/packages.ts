@@ -21,9 +21,10 @@ import { releaseName, Releases } from './releases.ts';
 import { revertRelease, settleRelease } from './settle.ts';
 import { SharedWork, type Caller } from './shared-work.ts';
 import { readStampKey, stageRelease } from './stage.ts';
+import { Tars } from './tars.ts';
 import { acquireUnpacked } from './unpack.ts';
 
-export interface PackagesOptions extends Omit<AcquireDeps, 'blobs'>, InstallFoldersOptions {
+export interface PackagesOptions extends Omit<AcquireDeps, 'blobs' | 'tars'>, InstallFoldersOptions {
   /** The user scripts run as, when that is not the tentacle's own. */
   readonly owner?: FileOwner | undefined;
   /** Whether a script of a task has not ended: it may work in the task's release. */
@@ -41,8 +42,9 @@ export async function createPackages(options: PackagesOptions): Promise<Packages
   await makeReadable(join(dataDir, 'applications'));
   await letThrough(dataDir);
   const blobs = await BlobStore.open(join(dataDir, 'packages'));
+  const tars = await Tars.open(blobs);
   const stampKey = readStampKey(join(dataDir, 'packages', 'stamp.key'), () => randomBytes(32));
-  const packages = new Packages(options, blobs, stampKey);
+  const packages = new Packages(options, { blobs, tars }, stampKey);
   await packages.removeUnfinished();
   return packages;
 }
@@ -50,6 +52,7 @@ export async function createPackages(options: PackagesOptions): Promise<Packages
 export class Packages {
   readonly #options: PackagesOptions;
   readonly #blobs: BlobStore;
+  readonly #tars: Tars;
   readonly #stampKey: Buffer;
   readonly #acquirer: Acquirer;
   /** By the folder of the release that is made. */
@@ -60,11 +63,12 @@ export class Packages {
   /** One operation at a time per installation. */
   readonly #busy = new Mutex();
 
-  constructor(options: PackagesOptions, blobs: BlobStore, stampKey: Buffer) {
+  constructor(options: PackagesOptions, { blobs, tars }: { blobs: BlobStore; tars: Tars }, stampKey: Buffer) {
     this.#options = options;
     this.#blobs = blobs;
+    this.#tars = tars;
     this.#stampKey = stampKey;
-    this.#acquirer = new Acquirer({ ...options, blobs });
+    this.#acquirer = new Acquirer({ ...options, blobs, tars });
     this.#installFolders = new InstallFolders(options);
   }
 
@@ -120,7 +124,7 @@ export class Packages {
       signal?.throwIfAborted();
       await releases.prepare();
       await this.#removeUnneeded(order, releases, task);
-      const deps = { blobs: this.#blobs, log, owner, reserveBytes, stampKey: this.#stampKey, signal };
+      const deps = { blobs: this.#blobs, tars: this.#tars, log, owner, reserveBytes, stampKey: this.#stampKey, signal };
       const release = await stageRelease(releases, order, task, deps);
       return this.#status(order.installation, releases, release);
     });
@@ -195,7 +199,7 @@ export class Packages {
       return false;
     });
     if (isMade) return this.#acquirer.acquire(order, caller);
-    const deps = { acquirer: this.#acquirer, blobs: this.#blobs, reserveBytes };
+    const deps = { acquirer: this.#acquirer, blobs: this.#blobs, tars: this.#tars, reserveBytes };
     const { acquired, folder } = await acquireUnpacked(order, releases.private.buildingOf(release), deps, caller);
     releases.private.markUnpacked(release, { ...folder, task, sha256: order.sha256 });
     return acquired;
@@ -300,7 +304,8 @@ export class Packages {
         if (record !== undefined) used.add(record.sha256);
       }
     }
-    const others = this.#blobs.list().filter(({ sha256 }) => !used.has(sha256) && !this.#needed.has(sha256));
+    const isUsed = (sha256: string) => used.has(sha256) || this.#needed.has(sha256);
+    const others = this.#blobs.list().filter(({ sha256 }) => !isUsed(this.#tars.packageOf(sha256)));
     others.sort((a, b) => b.usedAtMs - a.usedAtMs);
     for (const { sha256 } of others.slice(this.#options.keptRecent ?? DEFAULT_KEPT_RECENT))
       await this.#blobs.delete(sha256);

@@ -5,6 +5,7 @@ import { UNPACKED_FORMATS, type UnpackedFormat } from '../../lib/archives/archiv
 import { entryPath } from '../../lib/archives/names.ts';
 import { isSha256 } from '../../lib/blobs/digest.ts';
 import type { Source } from '../../lib/blobs/source.ts';
+import { readDeltaHints, type DeltaHints } from '../../lib/delta/hints.ts';
 import { versionKey } from '../../lib/package-versions.ts';
 import { receivedSources } from '../../node/sources/find.ts';
 import { readInstallation, type Installation } from '../installation.ts';
@@ -32,6 +33,8 @@ export interface PackageOrder {
   readonly installation: Installation;
   readonly sources: readonly Source[];
   readonly downloadToken: string;
+  /** Undefined where no delta can be made. */
+  readonly delta: DeltaHints | undefined;
   readonly substitute: readonly SubstitutionRule[];
   readonly variables: Readonly<Record<string, string>>;
   readonly sensitiveNames: readonly string[];
@@ -67,6 +70,7 @@ export function readOrder(payload: PackagePayload__Output): PackageOrder {
     installTo: installTo === '' ? undefined : installTo,
     revert,
     sources: receivedSources(sources),
+    delta: readDeltaHints(payload.delta, { sha256, sizeBytes }),
   };
 }
 

@@ -16,10 +16,12 @@ import { applyOwnership, ownerOf, type FileOwner } from './ownership.ts';
 import type { PackageOrder } from './payload.ts';
 import { releaseName, type ReleaseRecord, type Releases } from './releases.ts';
 import { substituteFiles, type PackageWarning } from './substitute-files.ts';
+import type { Tars } from './tars.ts';
 import { unpackCached } from './unpack.ts';
 
 export interface StageDeps {
   readonly blobs: BlobStore;
+  readonly tars: Tars;
   readonly log: Logger;
   /** The HMAC key of the stamps: from a plain hash, the variables could be guessed. */
   readonly stampKey: Buffer;
@@ -91,7 +93,7 @@ async function unpacked(
 ): Promise<UnpackedFolder> {
   const before = await releases.private.take(release);
   if (before?.sha256 === order.sha256) return before;
-  if (deps.blobs.get(order.sha256) === undefined) {
+  if (deps.tars.stored(order.sha256) === undefined) {
     throw new IsthmusError('PACKAGE_UNAVAILABLE', `${order.id} ${order.version} has not been acquired`);
   }
   await releases.private.clear(release);

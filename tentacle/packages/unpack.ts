@@ -8,9 +8,11 @@ import { isDiskFull } from '../../lib/files/disk-space.ts';
 import type { Acquirer, AcquireProgress } from './acquire.ts';
 import type { PackageOrder } from './payload.ts';
 import type { Caller } from './shared-work.ts';
+import type { Tars } from './tars.ts';
 
 interface UnpackDeps {
   readonly blobs: BlobStore;
+  readonly tars: Tars;
   /** How much free disk unpacking must leave. */
   readonly reserveBytes: number;
 }
@@ -19,11 +21,13 @@ interface UnpackDeps {
 export function unpackCached(
   order: PackageOrder,
   into: string,
-  { blobs, reserveBytes, signal }: UnpackDeps & { readonly signal?: AbortSignal | undefined },
+  { blobs, tars, reserveBytes, signal }: UnpackDeps & { readonly signal?: AbortSignal | undefined },
 ): Promise<UnpackedFolder> {
   const { sha256, format, fileName } = order;
   const limits = limitsOf(order, reserveBytes);
-  return unpackFiles({ path: blobs.pathOf(sha256), format, fileName, into, limits, signal });
+  const stored = tars.stored(sha256);
+  const path = blobs.pathOf(stored?.sha256 ?? sha256);
+  return unpackFiles({ path, format: stored?.isTar === true ? 'tar' : format, fileName, into, limits, signal });
 }
 
 /** Acquires a package and unpacks it. Resolves once its bytes are verified, and both the cache and `into` are durable. */

@@ -7,6 +7,7 @@ import { BlobStore } from '../../lib/blobs/blob-store.ts';
 import { silentLogger } from '../../lib/telemetry/log.ts';
 import { connectSource } from '../../node/sources/connect.ts';
 import { Acquirer } from '../../tentacle/packages/acquire.ts';
+import { Tars } from '../../tentacle/packages/tars.ts';
 import { createTestMesh } from '../support/identities.ts';
 import { noMesh } from '../support/no-mesh.ts';
 import { tempDir } from '../support/temp.ts';
@@ -34,12 +35,21 @@ it.each([
   const access = { mesh: noMesh(), identity: self.identity, revocations: self.revocations, loopback: true };
   const acquirer = new Acquirer({
     blobs,
+    tars: await Tars.open(blobs),
     connect: (source, signal) => connectSource(source, access, signal),
     log: silentLogger(),
     onWrongSource: () => undefined,
   });
   const order = {
-    ...{ id: 'web', version: '1.0.0', sha256, sizeBytes: body.length, unpackedBytes: undefined, downloadToken: 'p' },
+    ...{
+      id: 'web',
+      version: '1.0.0',
+      sha256,
+      sizeBytes: body.length,
+      unpackedBytes: undefined,
+      downloadToken: 'p',
+      delta: undefined,
+    },
     sources: [{ kind: 'mesh', node: 'near', path: [], url: near.url }] as const,
   };
   const acquired = await acquirer.acquire(order, { onProgress: () => undefined, signal: new AbortController().signal });

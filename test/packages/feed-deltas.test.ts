@@ -88,7 +88,7 @@ it.each([
   const blobs = await BlobStore.open(join(folder, 'packages'));
   const deltas = await FeedDeltas.open({ store, blobs, log });
   onTestFinished(() => deltas.stop());
-  const request = { sha256: sha256(two), downloadToken: '', peer: undefined, signal: never };
+  const request = { sha256: sha256(two), downloadToken: '', peer: undefined, signal: never, bytesPerS: undefined };
   const have = [sha256(Buffer.from('another')), sha256(one)];
   const inflated = format === 'tar.gz';
   const delta = await deltas.open({ ...request, inflated, have });
@@ -97,6 +97,7 @@ it.each([
   await delta!.close();
   expect(await deltas.open({ ...request, inflated: !inflated, have })).toBeUndefined();
   expect(await deltas.open({ ...request, inflated, have: have.slice(0, 1) })).toBeUndefined();
+  expect(await deltas.open({ ...request, inflated, have, bytesPerS: 1e9 })).toBeUndefined();
   expect(await deltas.hints(sha256(two))).toMatchObject({ bases: [{ sha256: sha256(one) }] });
 });
 
