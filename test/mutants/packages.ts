@@ -11,6 +11,33 @@ export const packagesMutants: Mutants = {
       test: ['mirror-swap', 'wrong bytes up to a cut do not make the honest source that finishes look wrong'],
     },
   },
+  'delta-output-unbounded': {
+    file: 'lib/delta/codec.ts',
+    find: 'if (bytes > targetBytes) throw tooMuch(targetBytes);',
+    replace: '',
+    red: {
+      file: 'test/packages/delta.test.ts',
+      test: ['a patch', 'that claims 2 GiB, in a small window, is rejected'],
+    },
+  },
+  'delta-not-verified': {
+    file: 'lib/delta/fetch-delta.ts',
+    find: 'await target.commit(hints.content);',
+    replace: 'await target.commit();',
+    red: {
+      file: 'test/packages/delta-fetch.test.ts',
+      test: ['a target', 'that gets a patch that is to something else fetches the whole once, and says why'],
+    },
+  },
+  'delta-made-per-requester': {
+    file: 'lib/delta/delta-cache.ts',
+    find: 'this.#making.get(name) ?? this.#begin(name, make)',
+    replace: 'this.#begin(name, make)',
+    red: {
+      file: 'test/packages/delta-requests.test.ts',
+      test: ['a patch in the cache', 'is made once for all that ask meanwhile'],
+    },
+  },
   'feed-anywhere': {
     file: 'lib/net/network-address.ts',
     find: 'isIn(NOWHERE, plain)',

@@ -1,12 +1,16 @@
 // Questions for deltas over HTTP: what a requester gets, and what is not answered.
 import { randomBytes } from 'node:crypto';
+import { readdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { duplexPair } from 'node:stream';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { askForDelta, type DeltaQuestion } from '../../lib/blobs/blob-client.ts';
 import { BlobServer, type BlobOrigin, type DeltaRequest } from '../../lib/blobs/blob-server.ts';
 import { IsthmusError } from '../../contract/errors.ts';
+import { DeltaCache } from '../../lib/delta/delta-cache.ts';
 import { readDeltaHints } from '../../lib/delta/hints.ts';
 import { silentLogger } from '../../lib/telemetry/log.ts';
+import { tempDir } from '../support/temp.ts';
 
 const digest = (digit: string): string => digit.repeat(64);
 const patch = randomBytes(100_000);
@@ -103,5 +107,51 @@ describe('the hints of the server', () => {
     expect(readDeltaHints({ tarSha256: digest('d'), tarBytes: 500, recipe, bases: [] }, file)).toBeUndefined();
     expect(readDeltaHints({ tarSha256: digest('d'), tarBytes: 0, recipe, bases }, file)).toBeUndefined();
     expect(readDeltaHints({ tarSha256: '', tarBytes: 0, recipe, bases }, file)).toBeUndefined();
+  });
+});
+
+describe('a patch in the cache', () => {
+  const pair = { base: digest('b'), target: digest('a'), inflated: true };
+
+  it('is made once for all that ask meanwhile', async () => {
+    const folder = await tempDir();
+    const cache = await DeltaCache.open(folder, silentLogger());
+    let made = 0;
+    const obtain = async (): Promise<Buffer> => {
+      const opened = await cache.obtain(pair, async (writer) => {
+        made += 1;
+        await writer.write(patch);
+      });
+      const bytes = await opened!.file.readFile();
+      await opened!.file.close();
+      return bytes;
+    };
+    const all = await Promise.all(Array.from({ length: 5 }, obtain));
+    expect(made).toBe(1);
+    expect(all.every((bytes) => bytes.equals(patch))).toBe(true);
+    expect(cache.usedBytes).toBe(patch.length);
+    const again = await DeltaCache.open(folder, silentLogger());
+    expect(again.has(pair)).toBe(true);
+  });
+
+  it('is not tried again when it is not worth it, and is made again when its bytes have changed', async () => {
+    const folder = await tempDir();
+    const cache = await DeltaCache.open(folder, silentLogger());
+    let tries = 0;
+    const tooLarge = () => {
+      tries += 1;
+      return Promise.reject(new IsthmusError('RESOURCE_EXHAUSTED', 'too large'));
+    };
+    expect(await cache.obtain(pair, tooLarge)).toBeUndefined();
+    expect(await cache.obtain(pair, tooLarge)).toBeUndefined();
+    expect(tries).toBe(1);
+    const other = { ...pair, base: digest('c') };
+    await (await cache.obtain(other, (writer) => writer.write(patch)))!.file.close();
+    const [name = ''] = (await readdir(join(folder, 'blobs'), { recursive: true })).filter((each) => each.length > 60);
+    await writeFile(join(folder, 'blobs', name), randomBytes(patch.length));
+    const restarted = await DeltaCache.open(folder, silentLogger());
+    const opened = await restarted.obtain(other, (writer) => writer.write(patch));
+    expect((await opened!.file.readFile()).equals(patch)).toBe(true);
+    await opened!.file.close();
   });
 });
