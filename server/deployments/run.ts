@@ -48,9 +48,7 @@ export async function runDeployment(
         unfinished = true;
         break;
       }
-      // In these stages all wait for each machine; the limit leaves the others time for the steps.
-      const isBeforeSteps = stage === 'beforeAcquisition' || stage === 'acquisition';
-      await runRound(machines, tickets, isBeforeSteps ? (context.task.deadlineS * 1000) / 2 : undefined);
+      await runRound(machines, tickets, holdsUpOthers(payload, round) ? () => context.leftMs / 2 : undefined);
     }
     const tickets = await deps.store.tickets.byTask(context.task.id);
     return taskOutcome({ tickets, finishReason: context.finishReason, unfinished });
@@ -62,12 +60,23 @@ export async function runDeployment(
 async function runRound(
   machines: MachineSteps,
   tickets: readonly Ticket[],
-  answerLimitMs: number | undefined,
+  answerLimitMs: (() => number) | undefined,
 ): Promise<void> {
   const byTarget = Map.groupBy(tickets, ({ target }) => target);
   const queue = new PQueue({ concurrency: MACHINES_AT_ONCE });
-  const limits = byTarget.size > 1 ? { answerLimitMs } : {};
-  await queue.addAll([...byTarget.values()].map((own) => () => machines.run(own, limits)));
+  await queue.addAll([...byTarget.values()].map((own) => () => machines.run(own, { answerLimitMs })));
+}
+
+/**
+ * Whether machines that could go on wait for those of the round. Then a silent machine may use half of the time that is
+ * left and no more, so that the rest lasts for those that wait, however many rounds or machines are silent.
+ */
+function holdsUpOthers({ steps }: DeploymentPayload, { stage, parts }: Round): boolean {
+  if (stage === undefined || stage === 'steps') return false;
+  // Without the machine that runs a step for all, nobody goes on.
+  if (parts.some(({ step }) => step.machine !== undefined)) return false;
+  const targets = steps.filter(({ machine }) => machine === undefined).flatMap(({ machines }) => machines);
+  return new Set(targets).size > 1;
 }
 
 /**

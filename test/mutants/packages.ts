@@ -350,6 +350,15 @@ export const packagesMutants: Mutants = {
       test: ['what an earlier download left', 'every byte: no source is needed'],
     },
   },
+  'pins-from-before-forgotten': {
+    file: 'server/store/migrations/0002-packages.ts',
+    find: "p.version = json_extract(pin.value, '$.version')",
+    replace: "p.version = json_extract(pin.value, '$.format')",
+    red: {
+      file: 'test/store/sqlite.test.ts',
+      test: ['migrations', 'to packages know which versions the releases from before pin'],
+    },
+  },
   'trickle-feeds-floor': {
     file: 'lib/blobs/progress-floor.ts',
     find: 'this.#missingBytes -= bytes;',

@@ -20,11 +20,20 @@ export const tasksMutants: Mutants = {
   },
   'unreachable-holds-up-all': {
     file: 'server/deployments/run.ts',
-    find: 'byTarget.size > 1 ? { answerLimitMs } : {}',
-    replace: '{}',
+    find: 'machines.run(own, { answerLimitMs })',
+    replace: 'machines.run(own, {})',
     red: {
       file: 'test/tasks/stages.test.ts',
       test: ['goes on without a machine that gives no answer for half of its time'],
+    },
+  },
+  'each-silence-has-half-of-all': {
+    file: 'server/deployments/run.ts',
+    find: 'context.leftMs / 2 : undefined',
+    replace: '(context.task.deadlineS * 1000) / 2 : undefined',
+    red: {
+      file: 'test/tasks/stages.test.ts',
+      test: ['goes on without machines that are silent in one stage after another'],
     },
   },
   'named-machine-stops-nobody': {

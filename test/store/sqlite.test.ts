@@ -199,6 +199,41 @@ describe('migrations', () => {
     await back.close();
   });
 
+  it('to packages know which versions the releases from before pin', async () => {
+    const db = memoryDatabase();
+    await migrate(db, { '0001-start': MIGRATIONS['0001-start']! });
+    const pins = [
+      { step: 'web', id: 'Site', version: '1.0.0+build' },
+      { step: 'again', id: 'Site', version: '1.0.0+build' },
+      { step: 'db', id: 'schema', version: '2.0' },
+    ];
+    await sql`insert into projects (id, name, description, process_json, version, created_at)
+      values ('shop', 'shop', '', '[]', 1, 0)`.execute(db);
+    for (const [id, packages] of [
+      ['with', pins],
+      ['without', []],
+    ] as const) {
+      await sql`insert into releases
+        (id, project, version, version_key, notes, process_json, packages_json, variables_json, created_at)
+        values (${id}, 'shop', ${id}, ${id}, '', '[]', ${JSON.stringify(packages)}, '[]', 0)`.execute(db);
+    }
+    for (const [id, version, idKey, versionKey] of [
+      ['Site', '1.0.0+build', 'site', '1'],
+      ['Site', '1.1.0', 'site', '1.1'],
+      ['schema', '2.0', 'schema', '2'],
+    ]) {
+      await sql`insert into packages (id, id_key, version, version_key, sha256, size_bytes, format, published_at)
+        values (${id}, ${idKey}, ${version}, ${versionKey}, 'a', 1, 'tar.gz', 0)`.execute(db);
+    }
+    await migrate(db);
+    const { rows } = await sql`select * from release_packages order by step`.execute(db);
+    expect(rows).toEqual([
+      { release: 'with', step: 'again', id_key: 'site', version_key: '1' },
+      { release: 'with', step: 'db', id_key: 'schema', version_key: '2' },
+      { release: 'with', step: 'web', id_key: 'site', version_key: '1' },
+    ]);
+  });
+
   it('stay as they were released: a change is a new migration', async () => {
     const db = memoryDatabase();
     await migrate(db);

@@ -136,6 +136,26 @@ it('goes on without a machine that gives no answer for half of its time', async 
   expect(gone).toMatchObject({ state: 'failed', steps: [{ error: { code: 'UNREACHABLE' } }, {}, {}, {}, {}] });
 });
 
+it('goes on without machines that are silent in one stage after another', async () => {
+  const h = await startHarness();
+  const here = await h.machine('web-1', { roles: ['web'] });
+  await (await h.machine('db-1', { roles: ['db'] })).away();
+  await (await h.machine('web-2', { roles: ['web'] })).away();
+  await shop(h, [
+    script('mount', 'say mount', { ...before, targetRoles: ['db'] }),
+    pkg('app'),
+    script('check', 'say check'),
+  ]);
+  const id = await deploy(h, { deadlineS: 8 });
+  expect(await h.ended(id)).toMatchObject({ state: 'failed' });
+  expect(bodies(here)).toEqual(['say check']);
+  expect((await taskView(h.store, id)).machines.map(({ machine, state }) => [machine, state])).toEqual([
+    ['db-1', 'failed'],
+    ['web-1', 'succeeded'],
+    ['web-2', 'failed'],
+  ]);
+});
+
 it('runs a step once, on the machine that it names, for all', async () => {
   const h = await startHarness();
   const gateway = await h.machine('gateway-1');

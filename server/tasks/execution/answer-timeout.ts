@@ -3,12 +3,12 @@
 import { LongTimer } from '../../../lib/async/long-timer.ts';
 
 export class AnswerTimeout {
-  readonly #limitMs: number;
+  readonly #limitMs: () => number;
   readonly #controller = new AbortController();
   #timer: LongTimer | undefined;
 
-  /** Waits from now on. */
-  constructor(limitMs: number) {
+  /** Waits from now on. Asks for the limit of each wait when that begins. */
+  constructor(limitMs: () => number) {
     this.#limitMs = limitMs;
     this.waits();
   }
@@ -20,7 +20,7 @@ export class AnswerTimeout {
   /** The machine is called, or called again; time counts from the first call after an answer. */
   waits(): void {
     const now = () => performance.now();
-    this.#timer ??= new LongTimer(now() + this.#limitMs, () => this.#controller.abort(), { now });
+    this.#timer ??= new LongTimer(now() + this.#limitMs(), () => this.#controller.abort(), { now });
   }
 
   /** It has answered. */

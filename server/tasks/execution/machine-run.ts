@@ -49,8 +49,8 @@ export interface MachineRun extends UnansweredRun {
   readonly target: string;
   /** Ends the wait for an unreachable executor before the task's deadline does. */
   readonly reachabilityTimeout?: AbortSignal | undefined;
-  /** So does this long without an answer. */
-  readonly answerLimitMs?: number | undefined;
+  /** So does this long without an answer, as it is when the wait begins. */
+  readonly answerLimitMs?: (() => number) | undefined;
 }
 
 type ReachLimits = Pick<ReachOptions, 'signals' | 'reachabilityTimeout' | 'isTransient'>;
