@@ -1,6 +1,7 @@
 // Starts a mirror: a regional cache of packages, in a process of its own so that a full disk never drops a tunnel.
 //
 //   cache.ts      serves packages and fetches missing ones
+//   deltas.ts     hands patches on
 //   open-port.ts  HTTPS for targets of the site
 //   service.ts    what servers ask of it; orders.ts reads what they sign
 //   config.ts     its settings
