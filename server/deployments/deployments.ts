@@ -13,9 +13,16 @@ import { checkInterpreter } from '../tasks/interpreters.ts';
 import { submitTask } from '../tasks/submit.ts';
 import { leftOutText, noTargets, resolveTargets, selectTargets, type Targets } from '../tasks/targets.ts';
 import type { PlannedStep } from '../tasks/planned-steps.ts';
-import { resolveAt, type Opener } from '../projects/index.ts';
+import { checkFeed } from '../packages/index.ts';
+import { resolveAt, type Opener, type ResolvedVariables } from '../projects/index.ts';
 import { deploymentTraits, planSteps, type DeploymentPayload } from './plan.ts';
-import { machinesOf, type PlanContext, type StepHandlerRegistry } from './steps/handler.ts';
+import {
+  machinesOf,
+  type CheckContext,
+  type PlanContext,
+  type PlannedMachine,
+  type StepHandlerRegistry,
+} from './steps/handler.ts';
 
 /** Machines named in one message. */
 const MOST_NAMED = 10;
@@ -40,7 +47,8 @@ export interface SubmitDeps {
 }
 
 /**
- * Accepts a deployment. Rejects here what would fail later: no targets, a variable that does not resolve.
+ * Accepts a deployment. Rejects here what would fail later: no targets, a variable that does not resolve, a feed that
+ * does not exist.
  */
 export async function submitDeployment(
   tx: StoreTransaction,
@@ -57,14 +65,19 @@ export async function submitDeployment(
   const targets = await selectTargets(tx, { ids, environments: [environment] });
   const { machines } = targets;
   const named = await namedMachines(tx, release, environment);
-  const planned = planSteps(release.process, handlers, { machines });
+  const taking = [...new Map([...machines, ...named].map((machine) => [machine.id, machine])).values()];
+  const versionOf = await reportedVersions(tx, taking);
+  const planned = planSteps(release.process, handlers, { machines: machines.map(versionOf) });
   const leftOut = wouldTakePart(targets.leftOut, (those) => planSteps(release.process, handlers, { machines: those }));
   checkTargets(planned, leftOut, release, environment);
   const among = ids === undefined ? `in ${environment}` : 'among those chosen';
   const steps = planned.map((step, index) => withReason(step, release.process[index]!, leftOut, among));
-  const taking = [...new Map([...machines, ...named].map((machine) => [machine.id, machine])).values()];
   checkInterpreters(release, handlers, taking, steps);
-  checkVariables(release, environment, taking, steps, sealer);
+  const checkEach = stepChecks(release, handlers, steps, await feedCheck(tx));
+  for (const machine of taking.filter(({ id }) => steps.some((step) => step.machines.includes(id)))) {
+    const at = { environment, machine: machine.id, targetRoles: machine.targetRoles };
+    checkEach(versionOf(machine), resolveAt(release.variables, at, sealer));
+  }
   const { version } = release;
   const payload: DeploymentPayload = {
     ...{ project, release: release.id, version, environment, unreachable, steps },
@@ -127,9 +140,7 @@ async function namedMachines(tx: StoreTransaction, { process }: Release, environ
       const { machines } = await resolveTargets(tx, { machines: [machine], environments: [environment] });
       found.push(...machines);
     } catch (thrown) {
-      if (!(thrown instanceof IsthmusError)) throw thrown;
-      const { code, message, action } = thrown;
-      throw new IsthmusError(code, `step ${name} runs on ${machine}: ${message}`, { field: 'release', action });
+      throw ofRelease(`step ${name} runs on ${machine}`, thrown);
     }
   }
   return found;
@@ -140,7 +151,7 @@ function wouldTakePart(
   unavailable: Targets['leftOut'],
   plan: (machines: PlanContext['machines']) => readonly PlannedStep[],
 ): Targets['leftOut'] {
-  const steps = plan(unavailable.map(({ machine: id, targetRoles }) => ({ id, targetRoles })));
+  const steps = plan(unavailable.map(({ machine: id, targetRoles }) => ({ id, targetRoles, softwareVersion: null })));
   const planned = new Set(steps.flatMap(({ machines }) => machines));
   return unavailable.filter(({ machine }) => planned.has(machine));
 }
@@ -171,17 +182,46 @@ function checkInterpreters(
   }
 }
 
-function checkVariables(
-  { variables }: Release,
-  environment: string,
+/** Adds to a machine the version that its node has reported last. */
+async function reportedVersions(
+  tx: StoreTransaction,
   machines: readonly Machine[],
+): Promise<(machine: Machine) => PlannedMachine> {
+  const nodes = await tx.nodes.byIds(machines.map(({ id }) => id));
+  const versions = new Map(nodes.map(({ id, softwareVersion }) => [id, softwareVersion]));
+  return ({ id, targetRoles }) => ({ id, targetRoles, softwareVersion: versions.get(id) ?? null });
+}
+
+async function feedCheck(tx: StoreTransaction): Promise<CheckContext['checkFeed']> {
+  const configured = await tx.packageSources.all();
+  const mirrors = new Map((await tx.nodes.all({ role: 'mirror' })).map((node) => [node.id, node]));
+  return (feed) => checkFeed(feed, { configured, findNode: (id) => mirrors.get(id) });
+}
+
+/** Has each step that a machine takes checked for it. */
+function stepChecks(
+  { process }: Release,
+  handlers: StepHandlerRegistry,
   steps: readonly PlannedStep[],
-  sealer: Opener,
-): void {
-  const taking = new Set(steps.flatMap((step) => step.machines));
-  for (const { id, targetRoles } of machines) {
-    if (taking.has(id)) resolveAt(variables, { environment, machine: id, targetRoles }, sealer);
-  }
+  checkFeed: CheckContext['checkFeed'],
+): (machine: PlannedMachine, variables: ResolvedVariables) => void {
+  return (machine, variables) => {
+    for (const [index, step] of process.entries()) {
+      if (!steps[index]!.machines.includes(machine.id)) continue;
+      try {
+        handlers.of(step).check?.(step, { machine, variables, checkFeed });
+      } catch (thrown) {
+        throw ofRelease(`step ${step.name} on ${machine.id}`, thrown);
+      }
+    }
+  };
+}
+
+/** The error as one of the release that is to be deployed. */
+function ofRelease(what: string, thrown: unknown): unknown {
+  if (!(thrown instanceof IsthmusError)) return thrown;
+  const { code, message, remedy, action } = thrown;
+  return new IsthmusError(code, `${what}: ${message}`, { field: 'release', remedy, action });
 }
 
 /** The planned step, with the reason when no machine takes it. */

@@ -97,7 +97,7 @@ async function ticketsOfRound(
   const left = new Set(known.filter((ticket) => hasEnded(ticket) && ticket.state !== 'succeeded').map((t) => t.target));
   const now = Date.now();
   // A machine's own tentacle runs its steps.
-  const rows = round.parts.flatMap(({ index: step, step: { machines }, actions }) =>
+  const rows = round.parts.flatMap(({ index: step, machines, actions }) =>
     machines
       .filter((machine) => !left.has(machine))
       .flatMap((machine) =>
@@ -124,9 +124,13 @@ function tellStage(tx: StoreTransaction, { task, fence }: TaskContext, stage: St
 
 function ofRound(tickets: readonly Ticket[], { parts }: Round): readonly Ticket[] {
   const order = new Map(
-    parts.flatMap(({ index, actions }) => actions.map((action) => `${index} ${action}`)).map((key, at) => [key, at]),
+    parts
+      .flatMap(({ index, actions, machines }) =>
+        actions.flatMap((action) => machines.map((machine) => `${index} ${action} ${machine}`)),
+      )
+      .map((key, at) => [key, at]),
   );
-  const at = ({ step, action }: Ticket) => order.get(`${step} ${action}`);
+  const at = ({ step, action, target }: Ticket) => order.get(`${step} ${action} ${target}`);
   return tickets.filter((ticket) => at(ticket) !== undefined).sort((a, b) => at(a)! - at(b)!);
 }
 

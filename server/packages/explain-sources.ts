@@ -13,6 +13,7 @@ import type { Node } from '../store/nodes/nodes.ts';
 import type { PackageSource } from '../store/packages/package-sources.ts';
 import { isAtLeast } from '../topology/software.ts';
 import type { MeshOffer } from './sources.ts';
+import { UPSTREAMS_SINCE } from './step-source.ts';
 
 export interface ExplainedSource {
   readonly source: Source;
@@ -38,9 +39,6 @@ export interface Fetching {
 const ORDER: readonly PackageSourceWhy[] = [
   'machine', 'step', 'site', 'mirror', 'network', 'parent', 'sibling', 'server',
 ]; // prettier-ignore
-
-/** The first version that takes sources outside the mesh, and pushed packages. */
-const UPSTREAMS_SINCE = '0.2.0';
 
 /** A source with its place in the order. */
 interface Candidate extends Pick<ExplainedSource, 'source' | 'why' | 'because'> {

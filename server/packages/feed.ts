@@ -4,6 +4,7 @@
 //   sources.ts         the nodes that a node may fetch from
 //   explain-sources.ts which sources it uses, in which order, and why
 //   package-sources.ts sources that are configured
+//   step-source.ts     what a step may say of them
 //   source-finder.ts   answers Sources.Find over gRPC
 //   list.ts            the packages, each with what uses it
 //   delete.ts          deletes versions that nothing uses
@@ -28,7 +29,6 @@ import type { MeshStream } from '../../mesh/types.ts';
 import type { DeltaHints } from '../../proto/gen/isthmus/topology/v1/DeltaHints.ts';
 import type { Actor, Page, PageRequest } from '../store/base.ts';
 import type { Package } from '../store/packages/packages.ts';
-import { SERVER } from '../store/nodes/parents.ts';
 import type { Node } from '../store/nodes/nodes.ts';
 import type { DeleteOptions } from '../store/references.ts';
 import type { Store } from '../store/store.ts';
@@ -38,6 +38,7 @@ import { FeedDeltas } from './deltas.ts';
 import { explainSources, pushedTo, type ExplainedSource } from './explain-sources.ts';
 import { pruneVersions, type PruneOptions } from './retention.ts';
 import { PackageSources } from './sources.ts';
+import { checkFeed, tooOldForPush } from './step-source.ts';
 import { PUSH_DEFAULTS, pushPackage, type PackageMeta, type PushResult, type PushLimits } from './push.ts';
 
 export interface FeedDeps {
@@ -184,13 +185,7 @@ export class Feed {
     const { store, topology } = this.#deps;
     if (push) return [pushedTo(requester)];
     const configured = await store.packageSources.all();
-    if (feed !== undefined && !configured.some(({ id }) => id === feed) && !isSourceNode(feed, topology.nodes)) {
-      // Perhaps a variable's value, which is not repeated.
-      throw new IsthmusError('INVALID_FIELD', 'the step names a package source that does not exist', {
-        field: 'feed',
-        action: { code: 'CHOOSE_EXISTING', arguments: { kind: 'package source' } },
-      });
-    }
+    if (feed !== undefined) checkFeed(feed, { configured, findNode: (id) => topology.nodes.get(id) });
     const { id, version, sha256, format } = wanted;
     const about = { id, version, sha256, filename: `${id}.${version}.${format}` };
     return explainSources({ requester, about, feed, offers: this.#sources.of(requester), configured });
@@ -286,17 +281,6 @@ export class Feed {
     if (blob === undefined) throw new IsthmusError('NOT_FOUND', `there is no blob ${sha256}`);
     return blob;
   }
-}
-
-function tooOldForPush({ id, softwareVersion }: Node): IsthmusError {
-  const what = `${id} runs version ${softwareVersion ?? 'unknown'}, which takes no pushed packages`;
-  const remedy = 'Upgrade it, or let the step fetch.';
-  return new IsthmusError('WIRE_VERSION', what, { hop: id, remedy });
-}
-
-/** Whether a step may name this node. */
-function isSourceNode(id: string, nodes: ReadonlyMap<string, Node>): boolean {
-  return id === SERVER || nodes.get(id)?.role === 'mirror';
 }
 
 /** The only denial that the feed answers: it does not reveal what exists. */

@@ -4,9 +4,9 @@ import { IsthmusError } from '../../contract/errors.ts';
 import { isCidr } from '../../lib/net/network-address.ts';
 import { checkUrlTemplate } from '../../lib/net/upstream-url.ts';
 import type { Actor } from '../store/base.ts';
-import type { PackageSource } from '../store/packages/package-sources.ts';
+import type { NamedBy, PackageSource } from '../store/packages/package-sources.ts';
 import { SERVER } from '../store/nodes/parents.ts';
-import { noSuch } from '../store/references.ts';
+import { checkUnused, noSuch, type Reference } from '../store/references.ts';
 import type { StoreTransaction } from '../store/store.ts';
 
 /** ALREADY_EXISTS when the id is taken, also by a node; INVALID_FIELD for what it names and does not exist. */
@@ -43,14 +43,32 @@ export async function createPackageSource(
   return source;
 }
 
-/** Deletes a package source at the version that was read. Steps that name it fail from then on. */
+/**
+ * Deletes a package source at the version that was read. IN_USE while steps of a project or release name it. Where a
+ * variable names it, deployments are rejected from then on.
+ */
 export async function deletePackageSource(
   tx: StoreTransaction,
   { id, version }: { readonly id: string; readonly version: number },
   actor: Actor,
 ): Promise<void> {
+  checkUnused(`package source ${id}`, (await tx.packageSources.namedBy(id)).map(referenceOf));
   await tx.packageSources.delete(id, version);
   await tx.events.append({ actor, type: 'package-source.deleted', subject: id, data: {} });
+}
+
+function referenceOf({ project, release }: NamedBy): Reference {
+  return release === null
+    ? {
+        text: `the process of ${project}`,
+        remedy: 'Let its steps name another source first.',
+        action: { code: 'SET_PROCESS', arguments: { project } },
+      }
+    : {
+        text: `release ${release} of ${project}`,
+        remedy: 'Delete the releases that name it first.',
+        action: { code: 'DELETE_RELEASE', arguments: { project, version: release } },
+      };
 }
 
 async function checkNode(tx: StoreTransaction, id: string): Promise<void> {

@@ -16,6 +16,8 @@ export interface PlannedStep {
   readonly machine?: string;
   /** The action that fetches what the others need. A plan of 0.1.0 names none: there it runs in its step. */
   readonly acquisition?: string;
+  /** The machines that fetch in their step all the same: one of 0.1.0 keeps few packages that no step has staged yet. */
+  readonly acquiringInStep?: readonly string[];
 }
 
 /** What runs on all machines before the next round begins. */
@@ -30,26 +32,35 @@ export interface RoundPart {
   readonly index: number;
   readonly step: PlannedStep;
   readonly actions: readonly string[];
+  readonly machines: readonly string[];
 }
 
 /** The rounds of a plan in order: each step before acquisition, then all acquisitions at once, then each other step. */
 export function roundsOf(steps: readonly PlannedStep[]): Round[] {
-  const parts = steps.map((step, index) => ({ step, index, actions: step.actions }));
+  const parts = steps.map((step, index) => ({ step, index, actions: step.actions, machines: step.machines }));
   const { before = [], others = [] } = Object.groupBy(parts, ({ step: { stage } }) =>
     stage === 'beforeAcquisition' ? 'before' : 'others',
   );
   const acquisition = others.flatMap((part) =>
-    part.step.acquisition === undefined ? [] : { ...part, actions: [part.step.acquisition] },
+    part.step.acquisition === undefined ? [] : { ...withEarly(part), actions: [part.step.acquisition] },
   );
-  const rest = others.map((part) => {
-    return { ...part, actions: part.actions.filter((action) => action !== part.step.acquisition) };
+  const rest = others.map((part): RoundPart[] => {
+    const { acquisition: first, acquiringInStep: machines = [] } = part.step;
+    const early = { ...withEarly(part), actions: part.actions.filter((action) => action !== first) };
+    return machines.length === 0 ? [early] : [early, { ...part, machines }];
   });
-  const isStaged = before.length > 0 || acquisition.length > 0;
+  const isStaged = before.length > 0 || acquisition.some(({ machines }) => machines.length > 0);
   return [
     ...before.map((part): Round => ({ stage: 'beforeAcquisition', parts: [part] })),
     ...(acquisition.length === 0 ? [] : [{ stage: 'acquisition' as const, parts: acquisition }]),
-    ...rest.map((part): Round => ({ stage: isStaged ? 'steps' : undefined, parts: [part] })),
+    ...rest.map((own): Round => ({ stage: isStaged ? 'steps' : undefined, parts: own })),
   ];
+}
+
+/** The part with those of its machines that do not fetch in their step. */
+function withEarly(part: RoundPart): RoundPart {
+  const inStep = new Set(part.step.acquiringInStep);
+  return { ...part, machines: part.machines.filter((machine) => !inStep.has(machine)) };
 }
 
 /** The plan of any task: one action, named as its kind, where its payload has no steps. */

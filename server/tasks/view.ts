@@ -60,8 +60,8 @@ function machineViews(task: Task, tickets: readonly Ticket[]): TaskMachine[] {
   const machines = new Set(plan.flatMap((step) => step.machines));
   const builders = new Map([...machines].map((machine) => [machine, new MachineViewBuilder(task, machine, stop)]));
   for (const { stage, parts } of roundsOf(plan)) {
-    for (const { index, step, actions } of parts) {
-      for (const machine of step.machines) {
+    for (const { index, step, actions, machines: own } of parts) {
+      for (const machine of own) {
         const builder = builders.get(machine)!;
         for (const action of actions) {
           const at = { ...(stage === undefined ? {} : { stage }), step: step.name, action };

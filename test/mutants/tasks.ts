@@ -9,8 +9,8 @@ export const tasksMutants: Mutants = {
     also: [
       {
         file: 'server/tasks/planned-steps.ts',
-        find: 'action !== part.step.acquisition',
-        replace: 'part !== others[0] || action !== part.step.acquisition',
+        find: 'action !== first)',
+        replace: 'part !== others[0] || action !== first)',
       },
     ],
     red: {
@@ -25,6 +25,24 @@ export const tasksMutants: Mutants = {
     red: {
       file: 'test/tasks/stages.test.ts',
       test: ['goes on without a machine that gives no answer for half of its time'],
+    },
+  },
+  'old-machine-fetches-all-before': {
+    file: 'server/deployments/steps/package-step.ts',
+    find: 'acquiringInStep.length > 0 ?',
+    replace: 'acquiringInStep.length < 0 ?',
+    red: {
+      file: 'test/tasks/stages.test.ts',
+      test: ['lets a machine of version 0.1.0 fetch each package in its step, beside one that fetches all before'],
+    },
+  },
+  'feed-unchecked-when-accepted': {
+    file: 'server/deployments/steps/package-step.ts',
+    find: 'if (feed !== undefined) checkFeed(feed);',
+    replace: '',
+    red: {
+      file: 'test/tasks/stages.test.ts',
+      test: ['is rejected at once where a step names no source, or pushes to a machine of version 0.1.0'],
     },
   },
   'each-silence-has-half-of-all': {

@@ -77,13 +77,14 @@ describe('a deployment', () => {
     expect(asked).toEqual([`/site/1.0/${sha256}`]);
   });
 
-  it('fails where its step names no source, and repeats no value', async () => {
+  it('is rejected where its step names no source, and repeats no value', async () => {
     const up = await mesh({ feed: '#{Feed}' });
     await up.api.ask('POST', '/projects/shop/variables', { name: 'Feed', value: 'canary', sensitive: true });
     await up.api.ask('POST', '/projects/shop/releases', { version: '1.0' });
-    const task = await up.api.task('/deployments', { project: 'shop', release: '1.0', environment: 'prod' });
-    expect(task.machines[0]?.steps[0]?.error).toMatchObject({ code: 'INVALID_FIELD' });
-    expect(JSON.stringify(task)).not.toContain('canary');
+    const request = { project: 'shop', release: '1.0', environment: 'prod' };
+    const { body } = await up.api.send('POST', '/deployments', request);
+    expect(body).toMatchObject({ code: 'INVALID_FIELD', field: 'release' });
+    expect(JSON.stringify(body)).not.toContain('canary');
   });
 
   it('is pushed to machines that may not fetch', async () => {
@@ -114,6 +115,17 @@ it('a package source names what exists, and keeps it', async () => {
   expect((await explain(up, 'web-1'))[0]).toEqual(['s3', 'site', 'https://h.example/site.1.0.tar.gz']);
   const { items } = await api.ask('GET', '/events?type=package-source.created');
   expect(items).toMatchObject([{ subject: 's3', data: { kind: 'upstream', sites: ['eu'] } }]);
-  const deleted = await api.send('DELETE', '/package-sources/s3', undefined, { 'if-match': '"1"' });
-  expect(deleted.status).toBe(204);
+  const remove = () => api.send('DELETE', '/package-sources/s3', undefined, { 'if-match': '"1"' });
+  await api.ask('POST', '/packages?id=tool&version=1.0&format=tar.gz', content);
+  const steps = [{ name: 'tool', kind: 'package', package: { id: 'tool' }, feed: 's3' }];
+  await api.ask('POST', '/projects', { id: 'tools', steps });
+  await api.ask('POST', '/projects/tools/releases', { version: '1.0' });
+  expect((await remove()).body).toMatchObject({
+    code: 'IN_USE',
+    detail: 'package source s3 is in use by the process of tools, release 1.0 of tools',
+  });
+  const { id } = await api.ask('GET', '/projects/tools/releases/1.0');
+  await api.ask('DELETE', `/releases/${String(id)}`);
+  await api.send('PUT', '/projects/tools/process', { steps: [] }, { 'if-match': '"1"' });
+  expect((await remove()).status).toBe(204);
 });

@@ -5,6 +5,7 @@ import { createSigner } from '../../certs/signer.ts';
 import type { IsthmusError } from '../../contract/errors.ts';
 import type { MachineRoute } from '../../contract/machines.ts';
 import { END_STATES } from '../../contract/tasks.ts';
+import { SOFTWARE_VERSION } from '../../lib/version.ts';
 import { silentLogger } from '../../lib/telemetry/log.ts';
 import { createMasterKey, type Sealer } from '../../lib/secrets/seal.ts';
 import type { StepHandlerRegistry } from '../../server/deployments/steps/handler.ts';
@@ -206,6 +207,7 @@ export async function addMachine(
       certificateNotAfter: null,
       createdAt,
     });
+    await tx.nodes.recordLastSeen(id, { softwareVersion: SOFTWARE_VERSION });
     await tx.machines.insert({ id, name: id, site: 'eu', environments, targetRoles: roles, routes, createdAt });
   });
 }

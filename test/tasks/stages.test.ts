@@ -2,7 +2,7 @@
 import { expect, it } from 'vitest';
 import { submitDeployment, type DeploymentRequest } from '../../server/deployments/deployments.ts';
 import { deploymentTraits, planSteps } from '../../server/deployments/plan.ts';
-import { createProject } from '../../server/projects/projects.ts';
+import { createProject, replaceProcess } from '../../server/projects/projects.ts';
 import { createRelease } from '../../server/projects/releases.ts';
 import { createVariable } from '../../server/projects/variables.ts';
 import { cancelTask, submitTask } from '../../server/tasks/submit.ts';
@@ -249,6 +249,57 @@ it('needs machines beside the one that a step names', async () => {
   await expect(deploy(h)).rejects.toMatchObject({ code: 'NO_TARGETS' });
 });
 
+it('lets a machine of version 0.1.0 fetch each package in its step, beside one that fetches all before', async () => {
+  const h = await startHarness();
+  const old = await h.machine('web-1', { roles: ['web'] });
+  const one = await h.machine('web-2', { roles: ['web'] });
+  await h.store.transaction((tx) => tx.nodes.recordLastSeen('web-1', { softwareVersion: '0.1.0' }));
+  const names = ['a', 'b', 'c', 'd', 'e'];
+  await shop(h, [script('mount', 'hold', before), ...names.map(pkg)]);
+  const id = await deploy(h);
+  await waitFor(() => old.scripts.size === 1 && one.scripts.size === 1);
+  await h.restart();
+  for (const fake of [old, one]) fake.script.proceed();
+  expect((await h.ended(id)).state).toBe('succeeded');
+  const calls = (name: string, ...actions: string[]) => actions.map((action) => `${action} ${name} 1.0.0`);
+  expect(old.packageCalls).toEqual(names.flatMap((name) => calls(name, 'acquire', 'stage', 'activate', 'settle')));
+  expect(one.packageCalls).toEqual([
+    ...names.flatMap((name) => calls(name, 'acquire')),
+    ...names.flatMap((name) => calls(name, 'stage', 'activate', 'settle')),
+  ]);
+  const [first, second] = (await taskView(h.store, id)).machines;
+  expect(first!.steps.map(({ action, stage }) => `${action} ${stage}`).slice(0, 3)).toEqual([
+    ...['script beforeAcquisition', 'acquire steps', 'stage steps'],
+  ]);
+  expect(second!.steps.map(({ action, stage }) => `${action} ${stage}`).slice(0, 2)).toEqual([
+    ...['script beforeAcquisition', 'acquire acquisition'],
+  ]);
+});
+
+it('is rejected at once where a step names no source, or pushes to a machine of version 0.1.0', async () => {
+  const h = await startHarness();
+  await h.machine('web-1', { roles: ['web'] });
+  await h.store.transaction((tx) => tx.nodes.recordLastSeen('web-1', { softwareVersion: '0.1.0' }));
+  await shop(h, [pkg('app')]);
+  const releaseWith = (version: string, more: object) =>
+    h.store.transaction(async (tx) => {
+      const project = await tx.projects.get('shop');
+      await replaceProcess(tx, h.steps, project, [{ ...pkg('app'), ...more }], actor);
+      await createRelease(tx, h.steps, 'shop', { version }, actor);
+    });
+  for (const [release, more, code] of [
+    ['2.0.0', { feed: 'nowhere' }, 'INVALID_FIELD'],
+    ['3.0.0', { feed: '#{Feed}' }, 'VARIABLE_UNDEFINED'],
+    ['4.0.0', { push: true }, 'WIRE_VERSION'],
+  ] as const) {
+    await releaseWith(release, more);
+    const message = expect.stringMatching(/^step app on web-1: /) as string;
+    await expect(deploy(h, { release })).rejects.toMatchObject({ code, field: 'release', message });
+  }
+  await releaseWith('5.0.0', { feed: 'server' });
+  expect((await h.ended(await deploy(h, { release: '5.0.0' }))).state).toBe('succeeded');
+});
+
 it('runs a plan of version 0.1.0 as it was accepted, each acquisition in its step, also after a restart', async () => {
   const h = await startHarness();
   const fake = await h.machine('web-1', { roles: ['web'] });
@@ -256,7 +307,7 @@ it('runs a plan of version 0.1.0 as it was accepted, each acquisition in its ste
   await shop(h, steps);
   const { id } = await h.store.transaction(async (tx) => {
     const release = (await tx.releases.findVersion('shop', '1.0.0'))!;
-    const machines = [{ id: 'web-1', targetRoles: ['web'] }];
+    const machines = [{ id: 'web-1', targetRoles: ['web'], softwareVersion: '0.2.0' }];
     const planned = planSteps(release.process, h.steps, { machines });
     const payload = {
       ...{ project: 'shop', release: release.id, version: '1.0.0', environment: 'prod', unreachable: 'fail' as const },

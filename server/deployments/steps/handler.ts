@@ -4,15 +4,27 @@ import { IsthmusError } from '../../../contract/errors.ts';
 import type { ResolvedVariables, StepKind, StepKinds } from '../../projects/index.ts';
 import type { ProcessStep } from '../../store/projects/process.ts';
 import type { Machine } from '../../store/inventory/machines.ts';
+import type { Node } from '../../store/nodes/nodes.ts';
 import type { Release } from '../../store/projects/releases.ts';
 import type { Ticket } from '../../store/tasks/tickets.ts';
 import type { MachineRun } from '../../tasks/execution/machine-run.ts';
 import type { FindSources } from '../../tasks/execution/package-ticket.ts';
 import type { PlannedStep } from '../../tasks/planned-steps.ts';
 
+/** A machine of a deployment, with the version that it reports. */
+export type PlannedMachine = Pick<Machine, 'id' | 'targetRoles'> & Pick<Node, 'softwareVersion'>;
+
 export interface PlanContext {
   /** The deployment's machines. */
-  readonly machines: readonly Pick<Machine, 'id' | 'targetRoles'>[];
+  readonly machines: readonly PlannedMachine[];
+}
+
+/** A machine on which a step would run, as it is when the deployment is accepted. */
+export interface CheckContext {
+  readonly machine: PlannedMachine;
+  readonly variables: ResolvedVariables;
+  /** INVALID_FIELD for a name that is none of a source of packages. */
+  readonly checkFeed: (feed: string) => void;
 }
 
 /** What an action gets when it runs on a machine. */
@@ -45,7 +57,9 @@ export interface Settling<Step extends ProcessStep> {
 
 export interface StepHandler<Step extends ProcessStep = ProcessStep> extends StepKind<Step> {
   /** Decides, when a deployment is accepted, on which machines the step runs and with which actions, in order. */
-  plan(step: Step, context: PlanContext): Pick<PlannedStep, 'actions' | 'machines' | 'acquisition'>;
+  plan(step: Step, context: PlanContext): Pick<PlannedStep, 'actions' | 'machines' | 'acquisition' | 'acquiringInStep'>;
+  /** Throws, when a deployment is accepted, what would fail on a machine later. */
+  readonly check?: (step: Step, context: CheckContext) => void;
   /** The interpreters that the step's scripts need on its machines. */
   readonly interpreters?: (step: Step) => readonly string[];
   /** Every action that a plan may contain. Each has a ticket of its own per machine. */
@@ -55,7 +69,10 @@ export interface StepHandler<Step extends ProcessStep = ProcessStep> extends Ste
 }
 
 /** The machine that the step names; else those with one of its target roles; all machines for a step without roles. */
-export function machinesOf({ machine, targetRoles }: ProcessStep, { machines }: PlanContext): string[] {
+export function machinesOf(
+  { machine, targetRoles }: ProcessStep,
+  { machines }: { readonly machines: readonly Pick<Machine, 'id' | 'targetRoles'>[] },
+): string[] {
   if (machine !== undefined) return [machine];
   const matches = (roles: readonly string[]) => targetRoles.length === 0 || targetRoles.some((r) => roles.includes(r));
   return machines.filter((each) => matches(each.targetRoles)).map(({ id }) => id);

@@ -13,10 +13,15 @@ import {
 import { Closed } from '../../../contract/schema.ts';
 import type { PackagePayload } from '../../../proto/gen/isthmus/tentacle/v1/PackagePayload.ts';
 import { feedOf, scriptEnv } from '../../projects/index.ts';
+import { checkTakesPushed } from '../../packages/index.ts';
 import type { PinnedPackage } from '../../store/projects/process.ts';
 import { runPackageTicket, type PackageAction, type PackageWork } from '../../tasks/execution/package-ticket.ts';
+import { isAtLeast } from '../../topology/software.ts';
 import { machinesOf, type ActionContext, type StepHandler, type TicketRunner } from './handler.ts';
 import { CheckedStepScript, factsOf, scriptRunner } from './step-script.ts';
+
+/** Before it, `stage` drops all but a few of the packages that other steps have yet to stage. */
+const KEEPS_ACQUIRED_SINCE = '0.2.0';
 
 /** A package step as it is sent, with what a schema cannot say. */
 const CheckedPackageStep = Closed({
@@ -41,11 +46,20 @@ export const packageStep: StepHandler<PackageStep> = {
   plan(step, context) {
     const pre = step.preDeploy === undefined ? [] : ['pre'];
     const post = step.postDeploy === undefined ? [] : ['post'];
+    const machines = machinesOf(step, context);
+    const early = context.machines.filter((machine) => isAtLeast(machine, KEEPS_ACQUIRED_SINCE)).map(({ id }) => id);
+    const acquiringInStep = machines.filter((id) => !early.includes(id));
     return {
       actions: ['acquire', 'stage', ...pre, 'activate', ...post, 'settle'],
       acquisition: 'acquire',
-      machines: machinesOf(step, context),
+      machines,
+      ...(acquiringInStep.length > 0 ? { acquiringInStep } : {}),
     };
+  },
+  check(step, { machine, variables, checkFeed }) {
+    if (step.push === true) return checkTakesPushed(machine);
+    const feed = feedOf(step, variables.values);
+    if (feed !== undefined) checkFeed(feed);
   },
   interpreters: ({ preDeploy, postDeploy }) => [preDeploy, postDeploy].flatMap((script) => script?.interpreter ?? []),
   actions: {

@@ -1,5 +1,5 @@
 // Package sources: servers outside the mesh, mirrors and the server, with those whom they are named for.
-import type { Selectable } from 'kysely';
+import { sql, type Selectable } from 'kysely';
 import type { Executor, Page, PageRequest } from '../base.ts';
 import { assertChanged, decodeCursor, found, fromJson, mapConstraintErrors, toPage } from '../base.ts';
 import type { Schema } from '../schema.ts';
@@ -17,6 +17,12 @@ interface Shared {
 export type PackageSource =
   | (Shared & { readonly kind: 'upstream'; readonly url: string })
   | (Shared & { readonly kind: 'mesh'; readonly node: string });
+
+/** A release, or where that is null the process of a project, with a step that names a source. */
+export interface NamedBy {
+  readonly project: string;
+  readonly release: string | null;
+}
 
 export class PackageSourceRepository {
   readonly #db: Executor;
@@ -69,6 +75,19 @@ export class PackageSourceRepository {
     let query = this.#db.selectFrom('package_sources').selectAll().orderBy('id');
     if (cursor !== undefined) query = query.where('id', '>', String(decodeCursor(cursor, ['string'])[0]));
     return toPage(await query.limit(limit + 1).execute(), limit, (row) => [row.id], toSource);
+  }
+
+  /** What names it as the `feed` of a step, by project and age; a name in a variable is not found. */
+  async namedBy(id: string): Promise<readonly NamedBy[]> {
+    const { rows } = await sql<NamedBy>`
+      select project, release from (
+        select id as project, null as release, 0 as created_at, process_json from projects
+        union all
+        select project, version as release, created_at, process_json from releases
+      ) where exists (select 1 from json_each(process_json) step where json_extract(step.value, '$.feed') = ${id})
+      order by project, release is not null, created_at
+    `.execute(this.#db);
+    return rows;
   }
 
   /** PRECONDITION_FAILED unless it still has `version`. */

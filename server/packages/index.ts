@@ -1,0 +1,2 @@
+// What deployments use of packages.
+export { checkFeed, checkTakesPushed } from './step-source.ts';
