@@ -53,10 +53,14 @@ export function hashLogOf({ baseBytes }: DeltaSizes): number {
   return Math.min(HASH_LOG.most, Math.max(HASH_LOG.least, log));
 }
 
-/** Whether the content is small enough, and this process may take the memory for both. */
+/** Whether the contents are small enough. */
+export function isAllowed({ baseBytes, targetBytes }: DeltaSizes): boolean {
+  return Math.max(baseBytes, targetBytes) <= MOST_CONTENT_BYTES;
+}
+
+/** Whether this process may take the memory for both now. */
 export function isAffordable(sizes: DeltaSizes, availableBytes = process.availableMemory()): boolean {
   const { baseBytes, targetBytes } = sizes;
-  if (Math.max(baseBytes, targetBytes) > MOST_CONTENT_BYTES) return false;
   const neededBytes = 2 * baseBytes + targetBytes + BYTES_PER_SLOT * 2 ** hashLogOf(sizes);
   return neededBytes <= SHARE_OF_MEMORY * availableBytes;
 }

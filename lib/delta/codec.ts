@@ -3,14 +3,14 @@
 import { Readable, type Transform } from 'node:stream';
 import { constants, createZstdCompress, createZstdDecompress } from 'node:zlib';
 import { IsthmusError } from '../../contract/errors.ts';
-import { hashLogOf, isAffordable, windowLogOf, type DeltaSizes } from './bounds.ts';
+import { hashLogOf, isAffordable, isAllowed, windowLogOf, type DeltaSizes } from './bounds.ts';
 import { contentBytes, readContent, streamContent, type Content } from './content.ts';
 
 interface Encoding {
   readonly kind: 'encode';
   readonly base: Content;
   readonly target: Content;
-  /** A patch that would be larger is not finished: RESOURCE_EXHAUSTED. */
+  /** A patch that would be larger is not finished: BODY_TOO_LARGE. */
   readonly mostBytes: number;
 }
 
@@ -30,8 +30,8 @@ const LEVEL = 6;
 const CHUNK_BYTES = 1024 * 1024;
 
 /**
- * The bytes of the patch, or of the target. RESOURCE_EXHAUSTED for content that is too large, or a patch that would be;
- * PACKAGE_FORMAT for a patch that is damaged or made for another base; PACKAGE_BOMB for one that claims more than the
+ * The bytes of the patch, or of the target. BODY_TOO_LARGE for content that is too large, or a patch that would be;
+ * RESOURCE_EXHAUSTED while there is too little memory; PACKAGE_FORMAT for a patch that is damaged or made for another base; PACKAGE_BOMB for one that claims more than the
  * target has.
  */
 export function runCodec(job: DeltaJob): AsyncGenerator<Buffer> {
@@ -53,7 +53,7 @@ async function* encode({ base, target, mostBytes }: Encoding): AsyncGenerator<Bu
   for await (const chunk of through(streamContent(target), compressor)) {
     bytes += chunk.length;
     if (bytes > mostBytes) {
-      throw new IsthmusError('RESOURCE_EXHAUSTED', `the delta has more than ${mostBytes} bytes`);
+      throw new IsthmusError('BODY_TOO_LARGE', `the delta has more than ${mostBytes} bytes`);
     }
     yield chunk;
   }
@@ -80,11 +80,10 @@ async function* decode({ base, patch, targetBytes }: Decoding): AsyncGenerator<B
 
 function affordable(baseBytes: number, targetBytes: number): DeltaSizes {
   const sizes = { baseBytes, targetBytes };
-  if (isAffordable(sizes)) return sizes;
-  throw new IsthmusError(
-    'RESOURCE_EXHAUSTED',
-    `a delta of ${baseBytes} and ${targetBytes} bytes takes too much memory`,
-  );
+  const what = `a delta of ${baseBytes} and ${targetBytes} bytes`;
+  if (!isAllowed(sizes)) throw new IsthmusError('BODY_TOO_LARGE', `${what} is too large`);
+  if (!isAffordable(sizes)) throw new IsthmusError('RESOURCE_EXHAUSTED', `${what} takes too much memory now`);
+  return sizes;
 }
 
 /** Zstd copies its dictionary: the memory of ours is given back at once. */

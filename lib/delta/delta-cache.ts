@@ -20,7 +20,7 @@ export interface DeltaPair {
   readonly inflated: boolean;
 }
 
-/** Writes a patch. RESOURCE_EXHAUSTED when it is not worth it. */
+/** Writes a patch. BODY_TOO_LARGE when it will never be worth it. */
 export type MakePatch = (writer: BlobWriter) => Promise<void>;
 
 /** The least recently used patches go first; they can be made again. */
@@ -105,7 +105,7 @@ export class DeltaCache {
       await this.#trim(sha256);
     } catch (thrown) {
       const { code, message } = IsthmusError.from(thrown);
-      if (code !== 'RESOURCE_EXHAUSTED') throw thrown;
+      if (code !== 'BODY_TOO_LARGE') throw thrown;
       this.#log.info({ delta: name, reason: message }, 'this delta is not worth it');
       this.#unworthy.add(name);
       if (this.#unworthy.size > MOST_UNWORTHY) this.#unworthy.delete(this.#unworthy.values().next().value!);

@@ -3,6 +3,7 @@
 import { join } from 'node:path';
 import { background } from '../../lib/async/background.ts';
 import { Mutex } from '../../lib/async/mutex.ts';
+import { pause } from '../../lib/async/waiting.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import { MOST_BASES, type DeltaBody, type DeltaRequest } from '../../lib/blobs/blob-server.ts';
 import type { BlobStore, OpenedBlob } from '../../lib/blobs/blob-store.ts';
@@ -24,6 +25,9 @@ interface FeedDeltasDeps {
   readonly log: Logger;
 }
 
+/** After each package of an earlier version of the server, in multiples of the time that it took. */
+const REST = 9;
+
 export class FeedDeltas {
   readonly #deps: FeedDeltasDeps;
   readonly #cache: DeltaCache;
@@ -36,16 +40,17 @@ export class FeedDeltas {
     this.#cache = cache;
   }
 
-  /** Opens the patches beside the packages, and begins to examine what is not examined yet. */
+  /** Opens the patches beside the packages, and begins to examine, slowly, what is not examined yet. */
   static async open(deps: FeedDeltasDeps): Promise<FeedDeltas> {
     const deltas = new FeedDeltas(deps, await DeltaCache.open(join(deps.blobs.folder, 'deltas'), deps.log));
-    for (const sha256 of await deps.store.contents.unexamined()) deltas.#enqueue(() => deltas.#examine(sha256));
+    const old = await deps.store.contents.unexamined();
+    background('feed.examine', deps.log, () => deltas.#examineOld(old));
     return deltas;
   }
 
   /** Examines a pushed package, and makes the delta that its first deployments will ask for. */
   pushed(sha256: string): void {
-    this.#enqueue(async () => {
+    const examined = this.#run(async () => {
       const { contents } = this.#deps.store;
       if ((await contents.find(sha256))?.isTarGz === true) await this.#examine(sha256);
       const target = await contents.find(sha256);
@@ -53,6 +58,7 @@ export class FeedDeltas {
       const [before] = await this.#basesOf(target);
       if (before !== undefined) await (await this.#obtain(before, target))?.file.close();
     });
+    background('feed.examine', this.#deps.log, () => examined);
   }
 
   /** What nodes need to know of a package for a delta; undefined where none can be made, or not yet. */
@@ -91,16 +97,25 @@ export class FeedDeltas {
     await this.#examining.idle();
   }
 
-  #enqueue(work: () => Promise<void>): void {
+  /** One after the other: what is pushed meanwhile waits for one of them at most. */
+  async #examineOld(old: readonly string[]): Promise<void> {
+    for (const sha256 of old) {
+      if (this.#stopping.signal.aborted) return;
+      const beganMs = performance.now();
+      await this.#run(() => this.#examine(sha256));
+      await pause(REST * (performance.now() - beganMs), this.#stopping.signal);
+    }
+  }
+
+  /** Does a piece of work when its turn comes; that it fails is logged. */
+  #run(work: () => Promise<void>): Promise<void> {
     const { signal } = this.#stopping;
-    background('feed.examine', this.#deps.log, () =>
-      this.#examining.run(async () => {
-        if (signal.aborted) return;
-        await work().catch((thrown: unknown) => {
-          if (!signal.aborted) throw thrown;
-        });
-      }),
-    );
+    return this.#examining.run(async () => {
+      if (signal.aborted) return;
+      await work().catch((err: unknown) => {
+        if (!signal.aborted) this.#deps.log.error({ err }, 'a package could not be examined for deltas');
+      });
+    });
   }
 
   async #examine(sha256: string): Promise<void> {

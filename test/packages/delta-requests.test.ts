@@ -1,5 +1,5 @@
 // Questions for deltas over HTTP: what a requester gets, and what is not answered.
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { duplexPair } from 'node:stream';
@@ -140,14 +140,20 @@ describe('a patch in the cache', () => {
     let tries = 0;
     const tooLarge = () => {
       tries += 1;
-      return Promise.reject(new IsthmusError('RESOURCE_EXHAUSTED', 'too large'));
+      return Promise.reject(new IsthmusError('BODY_TOO_LARGE', 'too large'));
     };
     expect(await cache.obtain(pair, tooLarge)).toBeUndefined();
     expect(await cache.obtain(pair, tooLarge)).toBeUndefined();
     expect(tries).toBe(1);
+    const noMemory = () => Promise.reject(new IsthmusError('RESOURCE_EXHAUSTED', 'no memory'));
+    const later = { ...pair, base: digest('d') };
+    await expect(cache.obtain(later, noMemory)).rejects.toMatchObject({ code: 'RESOURCE_EXHAUSTED' });
+    await (await cache.obtain(later, (writer) => writer.write(patch.subarray(1))))!.file.close();
     const other = { ...pair, base: digest('c') };
     await (await cache.obtain(other, (writer) => writer.write(patch)))!.file.close();
-    const [name = ''] = (await readdir(join(folder, 'blobs'), { recursive: true })).filter((each) => each.length > 60);
+    const [name = ''] = (await readdir(join(folder, 'blobs'), { recursive: true })).filter((each) =>
+      each.endsWith(createHash('sha256').update(patch).digest('hex')),
+    );
     await writeFile(join(folder, 'blobs', name), randomBytes(patch.length));
     const restarted = await DeltaCache.open(folder, silentLogger());
     const opened = await restarted.obtain(other, (writer) => writer.write(patch));

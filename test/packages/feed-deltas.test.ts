@@ -12,6 +12,7 @@ import { FeedDeltas } from '../../server/packages/deltas.ts';
 import { createFeed, type Feed } from '../../server/packages/feed.ts';
 import { openStore, type Store } from '../../server/store/store.ts';
 import { LiveTopology } from '../../server/topology/live.ts';
+import { heardLog } from '../support/heard-log.ts';
 import { tempDir } from '../support/temp.ts';
 import { waitFor } from '../support/wait.ts';
 import { tarGz, zip } from './craft.ts';
@@ -117,4 +118,33 @@ it('examines at its start what an earlier version of the server has taken', asyn
   const deltas = await FeedDeltas.open({ store, blobs, log });
   onTestFinished(() => deltas.stop());
   expect((await examined(store, bytes)).sizeBytes).toBeGreaterThan(sizeBytes);
+});
+
+it('examines what is pushed before the rest of what an earlier version has taken', async () => {
+  const { folder, store, feed } = await world();
+  const versions = ['one', 'two', 'three'].map(version);
+  for (const [at, bytes] of versions.entries()) {
+    await push(feed, bytes, `${at + 1}.0`);
+    await examined(store, bytes);
+  }
+  await feed.stop();
+  await store.transaction(async (tx) => {
+    for (const bytes of versions) {
+      const [entry] = await tx.packages.byDigest(sha256(bytes));
+      await tx.packages.delete(entry!);
+      await tx.packages.insert(entry!);
+    }
+  });
+  const old = await store.contents.unexamined();
+  const { log: heard, lines } = heardLog();
+  const deltas = await FeedDeltas.open({ store, blobs: await BlobStore.open(join(folder, 'packages')), log: heard });
+  onTestFinished(() => deltas.stop());
+  deltas.pushed(old[2]!);
+  const order = () => lines.filter(({ msg }) => msg.startsWith('examined')) as unknown as { sha256: string }[];
+  await waitFor(() => order().length >= 3, { what: 'the examined packages' });
+  expect(
+    order()
+      .map((line) => line.sha256)
+      .slice(0, 3),
+  ).toEqual([old[0], old[2], old[1]]);
 });
