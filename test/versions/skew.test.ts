@@ -64,12 +64,28 @@ async function said(task: string): Promise<string[]> {
   return (await world.api.stream(task)).flatMap(({ kind, text }) => (kind === 'log' ? [text] : []));
 }
 
-/** Pushes a version of the package, makes a release of it and deploys that through relay and mirror. */
-async function deploy(version: string): Promise<void> {
-  await writeFile(join(folder, 'index.html'), `<h1>${version}</h1>`);
+/** Deploys a project with more packages than a machine of the former version keeps for later steps. */
+async function deployMany(): Promise<void> {
+  const ids = ['a', 'b', 'c', 'd', 'e'];
+  for (const id of ids) await push(id, '1.0.0');
+  const steps = ids.map((id) => ({ kind: 'package', name: id, targetRoles: ['web'], package: { id } }));
+  await world.api.post('projects', { id: 'many', steps });
+  await world.api.post('projects/many/releases', { version: '1.0.0' });
+  const request = { project: 'many', release: '1.0.0', environment: 'production' };
+  const { id } = await world.api.post<{ id: string }>('deployments', request);
+  expect(await world.api.ended(id)).toMatchObject({ state: 'succeeded' });
+}
+
+async function push(id: string, version: string): Promise<void> {
+  await writeFile(join(folder, 'index.html'), `<h1>${id} ${version}</h1>`);
   const tarball = await create({ gzip: true, cwd: folder }, ['index.html']).concat();
   const headers = { 'content-type': 'application/octet-stream' };
-  await world.api.request('POST', `packages?id=hello&version=${version}&format=tar.gz`, tarball, headers);
+  await world.api.request('POST', `packages?id=${id}&version=${version}&format=tar.gz`, tarball, headers);
+}
+
+/** Pushes a version of the package, makes a release of it and deploys that through relay and mirror. */
+async function deploy(version: string): Promise<void> {
+  await push('hello', version);
   await world.api.post('projects/hello/releases', { version });
   const request = { project: 'hello', release: version, environment: 'production' };
   const { id } = await world.api.post<{ id: string }>('deployments', request);
@@ -95,6 +111,7 @@ it.skipIf(lacks('previousVersion')).each([
       await world.start(name);
       await world.linked();
       await deploy(`1.0.${index + 1}`);
+      if (index === 0) await deployMany();
     }
     await writeFile(latch, '');
     expect(await world.api.ended(script.id)).toMatchObject({ state: 'succeeded' });
