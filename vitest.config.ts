@@ -1,6 +1,7 @@
 // Four kinds of test: `unit` beside the code, `integration` in test/ with real sockets and processes, `lab` in network
-// namespaces as root, `install` on booted machines in such namespaces. No retries anywhere: a test that fails now and then is a fault to be found. Time limits are far
-// longer than any test takes alone, for machines that are busy with something else.
+// namespaces as root, `install` on booted machines in such namespaces. No retries anywhere: a test that fails now and
+// then is a fault to be found. Time limits are far longer than any test takes alone, for machines that are busy with
+// something else.
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { defineConfig } from 'vitest/config';

@@ -8,7 +8,13 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { background } from '../lib/async/background.ts';
 import { IsthmusError } from '../contract/errors.ts';
 import type { Logger } from '../lib/telemetry/log.ts';
-import { askForBlob, type BlobAnswer, type SourceConnection, type Warming as Rate } from '../lib/blobs/blob-client.ts';
+import {
+  askForBlob,
+  askForPiece,
+  type BlobAnswer,
+  type SourceConnection,
+  type Warming as Rate,
+} from '../lib/blobs/blob-client.ts';
 import type { BlobBody } from '../lib/blobs/blob-pump.ts';
 import type { BlobStore, OpenedBlob, StoredBlob } from '../lib/blobs/blob-store.ts';
 import type { BlobInfo, BlobWriter } from '../lib/blobs/blob-writer.ts';
@@ -315,8 +321,9 @@ export class MirrorCache {
     cancelled: AbortSignal,
     ended: AbortController,
   ): Promise<Pull> {
-    const { find, states, log, onWrongSource, onSlowSource, floors } = this.#deps;
+    const { find, connect, states, log, onWrongSource, onSlowSource, floors, stallMs = STALL_MS } = this.#deps;
     const found = await find(sha256, downloadToken);
+    const request = { sha256, downloadToken: found.downloadToken };
     const hasRoom = await this.#space.reserve(sha256, sizeBytes);
     if (!hasRoom) log.warn({ sha256, sizeBytes }, 'no room for this package; it is passed on uncached');
     const writer = hasRoom ? await this.#openWriter({ sha256, sizeBytes }) : undefined;
@@ -334,8 +341,9 @@ export class MirrorCache {
           states,
         },
         ...{ onWrongSource, onSlowSource, floors },
-        open: (source, fromByte, aborted) =>
-          this.#ask(source, { sha256, sizeBytes, fromByte, downloadToken: found.downloadToken }, throttle, aborted),
+        open: (source, fromByte, aborted) => this.#ask(source, { ...request, sizeBytes, fromByte }, throttle, aborted),
+        probe: (source, piece, aborted) =>
+          askForPiece(() => connect(source, aborted), { ...request, ...piece, signal: aborted, stallMs }),
         signal,
       });
       log.info({ sha256, sizeBytes, from, failed }, 'fetched a package');

@@ -40,6 +40,19 @@ export interface BlobQuestion {
   readonly stallMs: number;
 }
 
+export interface PieceQuestion extends BlobQuestion {
+  readonly mostBytes: number;
+}
+
+/** Some of the bytes of a blob. */
+export interface BlobPiece {
+  /** Of the whole blob. */
+  readonly sizeBytes: number;
+  /** Where it begins: 0 at a source that knows no ranges. */
+  readonly fromByte: number;
+  readonly bytes: Buffer;
+}
+
 export interface DeltaQuestion extends Omit<BlobQuestion, 'fromByte'> {
   /** Whether what is inside both gzips is meant. */
   readonly inflated: boolean;
@@ -71,10 +84,39 @@ const FIRST_BYTE_MS = 60_000;
 export function askForBlob(connection: SourceConnection, question: BlobQuestion): Promise<BlobAnswer> {
   const { sha256, fromByte } = question;
   const request = {
-    path: connection.linkClass === 'upstream' ? connection.path : `/v1/blobs/${sha256}`,
+    path: pathOf(connection, sha256),
     headers: fromByte === 0 ? {} : { range: `bytes=${fromByte}-` },
   };
   return ask(connection, question, request, (response, rest) => ({ sizeBytes: sizeOf(response, question), ...rest }));
+}
+
+/**
+ * Asks for a piece of a blob that the source has: it fetches nothing and sends no more. NOT_FOUND where a node does not
+ * have it. Servers outside the mesh fetch nothing anyway, and not all of them know HEAD.
+ */
+export async function askForPiece(
+  connect: () => Promise<SourceConnection>,
+  { fromByte, mostBytes, ...question }: PieceQuestion,
+): Promise<BlobPiece> {
+  const { sha256 } = question;
+  const toByte = fromByte + mostBytes;
+  let connection = await connect();
+  if (connection.linkClass !== 'upstream') {
+    const request = { method: 'HEAD', path: pathOf(connection, sha256), headers: {} };
+    const head = await ask(connection, question, request, (response, rest) => {
+      sizeOf(response, { fromByte: 0 });
+      return rest;
+    });
+    head.close();
+    connection = await connect();
+  }
+  const request = { path: pathOf(connection, sha256), headers: { range: `bytes=${fromByte}-${toByte - 1}` } };
+  const answer = await ask(connection, question, request, (response, rest) => ({
+    sizeBytes: sizeOf(response, { fromByte, toByte }),
+    fromByte: response.statusCode === 200 ? 0 : fromByte,
+    ...rest,
+  }));
+  return { sizeBytes: answer.sizeBytes, fromByte: answer.fromByte, bytes: await firstOf(answer, mostBytes) };
 }
 
 /** Asks for a patch, as `askForBlob` does for a blob. NOT_FOUND where there is none. */
@@ -98,6 +140,7 @@ export function askForDelta(connection: SourceConnection, question: DeltaQuestio
 type Asked = Omit<BlobQuestion, 'fromByte'> & { readonly fromByte?: number };
 
 interface Request {
+  readonly method?: string;
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
 }
@@ -105,14 +148,14 @@ interface Request {
 async function ask<Answer>(
   connection: SourceConnection,
   question: Asked,
-  { path, headers }: Request,
+  { method = 'GET', path, headers }: Request,
   answerOf: (response: IncomingMessage, rest: Omit<BlobAnswer, 'sizeBytes'>) => Answer,
 ): Promise<Answer> {
   const { stream, linkClass } = connection;
   stream.on('error', () => undefined);
   const request = httpRequest({
     createConnection: () => stream,
-    method: 'GET',
+    method,
     path,
     headers: {
       // What a node may fetch from the mesh is nobody's business outside.
@@ -142,6 +185,10 @@ function warmingHeader({ warming }: Asked): Record<string, string> {
   return warming === undefined ? {} : { [WARMING_HEADER]: String(warming.maxBytesPerS) };
 }
 
+function pathOf(connection: SourceConnection, sha256: string): string {
+  return connection.linkClass === 'upstream' ? connection.path : `/v1/blobs/${sha256}`;
+}
+
 function headOf(request: ClientRequest, stallMs: number): Promise<IncomingMessage> {
   const { promise: response, resolve, reject } = Promise.withResolvers<IncomingMessage>();
   const watchdog = new Watchdog(stallMs, () => {
@@ -164,8 +211,11 @@ function isPassedOn({ headers }: IncomingMessage): boolean {
   return /;\s*fwd=/.test(String(headers['cache-status'] ?? ''));
 }
 
-/** The size of the whole blob; SOURCE_FAILED unless the answer begins at the requested byte. */
-function sizeOf(response: IncomingMessage, { fromByte }: Pick<BlobQuestion, 'fromByte'>): number {
+/** The size of the whole blob; SOURCE_FAILED unless the answer is all of it or what was requested. */
+function sizeOf(
+  response: IncomingMessage,
+  { fromByte, toByte = Infinity }: Pick<BlobQuestion, 'fromByte'> & { readonly toByte?: number },
+): number {
   const { statusCode = 0, headers } = response;
   if (statusCode !== 200 && statusCode !== 206) throw denial(statusCode, headers['isthmus-code']);
   if (headers['content-encoding'] !== undefined) throw new IsthmusError('SOURCE_FAILED', 'the answer is encoded');
@@ -176,7 +226,7 @@ function sizeOf(response: IncomingMessage, { fromByte }: Pick<BlobQuestion, 'fro
   if (
     range === undefined ||
     range.from !== fromByte ||
-    range.to !== range.sizeBytes ||
+    range.to !== Math.min(range.sizeBytes, toByte) ||
     range.to - range.from !== length
   ) {
     throw new IsthmusError('SOURCE_FAILED', 'the answer is not the requested range');
@@ -196,7 +246,8 @@ function denial(status: number, code: string | string[] | undefined): IsthmusErr
   // Only denials that mean the same at every node are passed on.
   const known: readonly ErrorCode[] = ['FORBIDDEN', 'NOT_FOUND', 'PACKAGE_UNAVAILABLE', 'PACKAGE_HASH_MISMATCH'];
   const named = typeof code === 'string' && isErrorCode(code) && known.includes(code) ? code : DENIALS[status];
-  return new IsthmusError(named ?? 'SOURCE_FAILED', `the source answered with status ${status}`);
+  const redirects = status >= 300 && status < 400 ? ': no redirect is followed, name the URL that it leads to' : '';
+  return new IsthmusError(named ?? 'SOURCE_FAILED', `the source answered with status ${status}${redirects}`);
 }
 
 async function* bodyOf(response: IncomingMessage, question: Asked, close: () => void): AsyncGenerator<Buffer> {
@@ -223,6 +274,21 @@ async function* bodyOf(response: IncomingMessage, question: Asked, close: () => 
     response.destroy();
     close();
   }
+}
+
+async function firstOf(answer: Pick<BlobAnswer, 'body' | 'close'>, length: number): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  try {
+    for await (const chunk of answer.body) {
+      chunks.push(chunk);
+      bytes += chunk.length;
+      if (bytes >= length) break;
+    }
+  } finally {
+    answer.close();
+  }
+  return Buffer.concat(chunks).subarray(0, length);
 }
 
 function sourceFailed(thrown: unknown, signal: AbortSignal): IsthmusError {

@@ -1,6 +1,7 @@
 // A folder of blobs named by their digest: `blobs/ab/<sha256>` are whole, durable and never change, `partial/<sha256>`
-// are interrupted downloads to resume, `incoming/` is what is being received and is emptied at start, `damaged/<sha256>`
-// was changed on the disk and is never served. Name and size are not trusted, because disks rot and people change files: a blob is digested before it is first served, and again daily.
+// are interrupted downloads to resume, `incoming/` is what is being received and is emptied at start,
+// `damaged/<sha256>` was changed on the disk and is never served. Name and size are not trusted, because disks rot and
+// people change files: a blob is digested before it is first served, and again daily.
 import { randomUUID } from 'node:crypto';
 import { constants, existsSync, type Stats } from 'node:fs';
 import { lstat, open, readdir, rename, rm, utimes, type FileHandle } from 'node:fs/promises';

@@ -19,7 +19,7 @@ import {
   type SourceClass,
 } from './progress-floor.ts';
 import { keyOf, nameOf, type Source } from './source.ts';
-import type { OpenSource, SourceStates } from './source-states.ts';
+import type { OpenSource, ProbeSource, SourceStates } from './source-states.ts';
 
 export interface FailedSource {
   /** The name of the source. */
@@ -50,6 +50,7 @@ export interface FetchRequest {
   readonly sources: readonly Source[];
   readonly target: FetchTarget;
   readonly open: OpenSource;
+  readonly probe: ProbeSource;
   readonly states: SourceStates;
   readonly signal: AbortSignal;
   readonly onProgress?: ((progress: { readonly bytes: number; readonly from: string }) => void) | undefined;
@@ -81,7 +82,8 @@ export async function fetchBlob(request: FetchRequest): Promise<Fetched> {
 }
 
 async function fetchInRounds(fetching: Fetching, request: FetchRequest): Promise<Fetched> {
-  const { rounds = DEFAULT_ROUNDS, floors = FLOORS } = request;
+  const { rounds = DEFAULT_ROUNDS, floors = FLOORS, sha256, sizeBytes, probe } = request;
+  request.states.named(request.sources, { blob: { sha256, sizeBytes }, probe });
   let pauses = 0;
   let since = performance.now();
   for (let fruitless = 0; fruitless < rounds; pauses += 1) {
@@ -196,8 +198,8 @@ class Fetching {
     this.#reasons.delete(name);
     this.#reasons.set(name, error);
     if (this.#failed.length < MOST_FAILURES_KEPT) this.#failed.push({ node: name, code, detail: message });
-    const { states, sha256, sizeBytes, open } = this.#request;
-    states.failed({ source, code, blob: { sha256, sizeBytes }, open });
+    const { states, sha256, sizeBytes, probe } = this.#request;
+    states.failed({ source, code, blob: { sha256, sizeBytes }, probe });
     if (code === 'PACKAGE_HASH_MISMATCH' && !excluded) {
       this.#exclude(source, error);
       await this.#restart();

@@ -1,11 +1,13 @@
-// What a node has seen of its sources of packages: how fast they are, and which of them go last. A source that fails, is
-// too slow or sends wrong bytes goes last until two probes in a row were good. A probe reads a little of the package
-// that failed, at a random place, and compares it with the bytes that this node has by then.
+// What a node has seen of its sources of packages: how fast they are, and which of them go last. A source that fails,
+// is too slow or sends wrong bytes goes last until two probes in a row were good. A probe reads a little of the package
+// that failed, at a random place, and compares it with the bytes that this node has by then. It makes no source fetch
+// anything. Probes end after a while: what failed then has another try, and what had wrong bytes stays last until a
+// fetch that names it gives the next package to probe.
 import { randomInt } from 'node:crypto';
 import { every } from '../async/background.ts';
 import { IsthmusError, type ErrorCode } from '../../contract/errors.ts';
 import type { Logger } from '../telemetry/log.ts';
-import type { BlobAnswer } from './blob-client.ts';
+import type { BlobAnswer, BlobPiece, PieceQuestion } from './blob-client.ts';
 import type { BlobStore } from './blob-store.ts';
 import type { BlobInfo } from './blob-writer.ts';
 import { keyOf, nameOf, type Source } from './source.ts';
@@ -13,12 +15,23 @@ import { keyOf, nameOf, type Source } from './source.ts';
 /** Opens a body of the package that a source was asked for. */
 export type OpenSource = (source: Source, fromByte: number, signal: AbortSignal) => Promise<BlobAnswer>;
 
-/** What has failed, and how the source is probed. */
-export interface Failure {
+/** Reads a piece of the package that a source was asked for (`askForPiece`). */
+export type ProbeSource = (
+  source: Source,
+  piece: Pick<PieceQuestion, 'fromByte' | 'mostBytes'>,
+  signal: AbortSignal,
+) => Promise<BlobPiece>;
+
+/** A package, and how sources are probed by it. */
+export interface ProbedPackage {
+  readonly blob: BlobInfo;
+  readonly probe: ProbeSource;
+}
+
+/** What has failed. */
+export interface Failure extends ProbedPackage {
   readonly source: Source;
   readonly code: ErrorCode;
-  readonly blob: BlobInfo;
-  readonly open: OpenSource;
 }
 
 /** What there is to tell of one source: its name, or one path to it (`keyOf`). */
@@ -34,6 +47,8 @@ export interface SourceState {
 
 interface Demoted extends Failure {
   readonly atMs: number;
+  /** By `performance.now()`. */
+  readonly probedUntilMs: number;
   goodProbes: number;
 }
 
@@ -42,9 +57,13 @@ export interface SourceStatesOptions {
   /** The packages of this node. */
   readonly blobs?: Pick<BlobStore, 'open'> | undefined;
   readonly probeEveryMs?: number | undefined;
+  /** How long after the failure, or the fetch, that gave the package. */
+  readonly probeForMs?: number | undefined;
 }
 
 const PROBE_EVERY_MS = 30_000;
+/** No longer than a download token is good. */
+const PROBE_FOR_MS = 55 * 60_000;
 const GOOD_PROBES = 2;
 const PROBE_BYTES = 64 * 1024;
 /** From the connection to the last of those bytes. */
@@ -54,8 +73,11 @@ const LEAST_MEASURED_BYTES = 256 * 1024;
 /** The latest sources that are kept and told. */
 const MOST_SOURCES = 64;
 
-/** Answers about a package, by a source that works. */
+/** Answers about a package, by a source that answers again. */
 const ABOUT_THE_PACKAGE: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['FORBIDDEN', 'NOT_FOUND', 'PACKAGE_UNAVAILABLE']);
+
+/** An answer without bytes proves nothing about these. */
+const PROVED_BY_BYTES: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['PACKAGE_HASH_MISMATCH', 'SOURCE_SLOW']);
 
 export class SourceStates {
   readonly #options: SourceStatesOptions;
@@ -85,9 +107,18 @@ export class SourceStates {
     if (source.kind === 'pushed' || ABOUT_THE_PACKAGE.has(code) || this.#stopping.signal.aborted) return;
     const key = code === 'PACKAGE_HASH_MISMATCH' ? nameOf(source) : keyOf(source);
     const atMs = this.#demoted.get(key)?.atMs ?? Date.now();
-    keepLatest(this.#demoted, key, { ...failure, atMs, goodProbes: 0 });
-    const { log, probeEveryMs = PROBE_EVERY_MS } = this.#options;
-    this.#stopProbes ??= every(probeEveryMs, 'source.probe', log, () => this.#probeAll());
+    keepLatest(this.#demoted, key, { ...failure, atMs, probedUntilMs: this.#probeEnd(), goodProbes: 0 });
+    this.#startProbes();
+  }
+
+  /** A fetch may use these sources: where the probes of one have ended, they go on with its package. */
+  named(sources: readonly Source[], { blob, probe }: ProbedPackage): void {
+    for (const source of sources) {
+      const demoted = this.#demoted.get(nameOf(source));
+      if (demoted === undefined || isProbed(demoted) || this.#stopping.signal.aborted) continue;
+      this.#demoted.set(nameOf(source), { ...demoted, source, blob, probe, probedUntilMs: this.#probeEnd() });
+      this.#startProbes();
+    }
   }
 
   /** Measures a source by what came in this time. */
@@ -120,64 +151,68 @@ export class SourceStates {
     this.#stopProbes?.();
   }
 
+  #probeEnd(): number {
+    return performance.now() + (this.#options.probeForMs ?? PROBE_FOR_MS);
+  }
+
+  #startProbes(): void {
+    const { log, probeEveryMs = PROBE_EVERY_MS } = this.#options;
+    this.#stopProbes ??= every(probeEveryMs, 'source.probe', log, () => this.#probeAll());
+  }
+
   async #probeAll(): Promise<void> {
     if (this.#isProbing) return;
     this.#isProbing = true;
     await Promise.all([...this.#demoted].map(([key, demoted]) => this.#probe(key, demoted)));
     this.#isProbing = false;
-    if (this.#demoted.size > 0) return;
+    for (const [key, demoted] of this.#demoted) {
+      if (!isProbed(demoted) && demoted.code !== 'PACKAGE_HASH_MISMATCH') this.#demoted.delete(key);
+    }
+    if ([...this.#demoted.values()].some(isProbed)) return;
     this.#stopProbes?.();
     this.#stopProbes = undefined;
   }
 
   async #probe(key: string, demoted: Demoted): Promise<void> {
-    demoted.goodProbes = (await this.#isGood(demoted)) ? demoted.goodProbes + 1 : 0;
+    if (!isProbed(demoted)) return;
+    const isGood = await this.#isGood(demoted);
+    if (isGood === undefined) return;
+    demoted.goodProbes = isGood ? demoted.goodProbes + 1 : 0;
     // It may have failed anew meanwhile.
     if (demoted.goodProbes < GOOD_PROBES || this.#demoted.get(key) !== demoted) return;
     this.#demoted.delete(key);
     this.#options.log.info({ source: key }, 'a source of packages works again');
   }
 
-  async #isGood(failure: Failure): Promise<boolean> {
-    const { source, blob, open } = failure;
+  /** Undefined when the answer proves nothing. */
+  async #isGood(failure: Failure): Promise<boolean | undefined> {
+    const { source, blob, probe } = failure;
     const signal = AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(PROBE_TIMEOUT_MS)]);
     const fromByte = blob.sizeBytes > PROBE_BYTES ? randomInt(blob.sizeBytes - PROBE_BYTES) : 0;
     try {
-      const answer = await open(source, fromByte, signal);
-      if (answer.sizeBytes !== blob.sizeBytes) return false;
-      const came = await firstOf(answer, Math.min(PROBE_BYTES, blob.sizeBytes - fromByte));
-      return await this.#isRight(failure, fromByte, came);
+      const piece = await probe(source, { fromByte, mostBytes: PROBE_BYTES }, signal);
+      return piece.sizeBytes === blob.sizeBytes && (await this.#isRight(failure, piece));
     } catch (thrown) {
-      return ABOUT_THE_PACKAGE.has(IsthmusError.from(thrown).code);
+      if (!ABOUT_THE_PACKAGE.has(IsthmusError.from(thrown).code)) return false;
+      return PROVED_BY_BYTES.has(failure.code) ? undefined : true;
     }
   }
 
   /** Whether bytes are those that this node has at their place. Without them wrong bytes cannot be told from others. */
-  async #isRight({ blob, code }: Failure, fromByte: number, came: Buffer): Promise<boolean> {
+  async #isRight({ blob, code }: Failure, { fromByte, bytes }: BlobPiece): Promise<boolean | undefined> {
     const own = await this.#options.blobs?.open(blob.sha256);
-    if (own === undefined) return code !== 'PACKAGE_HASH_MISMATCH';
+    if (own === undefined) return code === 'PACKAGE_HASH_MISMATCH' ? undefined : true;
     try {
-      const { buffer } = await own.file.read(Buffer.alloc(came.length), 0, came.length, fromByte);
-      return buffer.equals(came);
+      const { buffer } = await own.file.read(Buffer.alloc(bytes.length), 0, bytes.length, fromByte);
+      return buffer.equals(bytes);
     } finally {
       await own.file.close();
     }
   }
 }
 
-async function firstOf(answer: BlobAnswer, length: number): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  try {
-    for await (const chunk of answer.body) {
-      chunks.push(chunk);
-      bytes += chunk.length;
-      if (bytes >= length) break;
-    }
-  } finally {
-    answer.close();
-  }
-  return Buffer.concat(chunks).subarray(0, length);
+function isProbed({ probedUntilMs }: Demoted): boolean {
+  return performance.now() < probedUntilMs;
 }
 
 function keepLatest<Value>(map: Map<string, Value>, key: string, value: Value): void {

@@ -26,13 +26,13 @@ export function upstreamUrl(url: string, field = 'url'): URL {
 /** The URL of one package. What is filled in cannot leave its segment of the path. */
 export function fillUrl(template: string, about: UpstreamPackage): string {
   return template.replace(PLACEHOLDER, (whole, name: string) =>
-    name in about ? encodeURIComponent(about[name as keyof UpstreamPackage]) : whole,
+    Object.hasOwn(about, name) ? encodeURIComponent(about[name as keyof UpstreamPackage]) : whole,
   );
 }
 
 /**
- * Checks a template: INVALID_FIELD for a placeholder that does not exist or stands in the host, URL_FORBIDDEN for what is
- * no URL of a package and for an address where no source can be. Names are resolved at connect.
+ * Checks a template: INVALID_FIELD for a placeholder that does not exist or stands in the host, URL_FORBIDDEN for what
+ * is no URL of a package and for an address where no source can be. Names are resolved at connect.
  */
 export function checkUrlTemplate(template: string, field = 'url'): void {
   const sample = (text: string) => fillUrl(template, { id: text, version: text, sha256: text, filename: text });

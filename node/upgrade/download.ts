@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { IsthmusError } from '../../contract/errors.ts';
-import { askForBlob, type SourceConnection } from '../../lib/blobs/blob-client.ts';
+import { askForBlob, askForPiece, type SourceConnection } from '../../lib/blobs/blob-client.ts';
 import type { OpenedBlob } from '../../lib/blobs/blob-store.ts';
 import { BlobWriter, type BlobInfo } from '../../lib/blobs/blob-writer.ts';
 import { fetchBlob, type OnSlowSource, type OnWrongSource } from '../../lib/blobs/fetch.ts';
@@ -88,6 +88,10 @@ export async function fetchTarball(
       open: async (source, fromByte, aborted) => {
         const connection = await connect(source, aborted);
         return askForBlob(connection, { sha256, downloadToken, fromByte, signal: aborted, stallMs: STALL_MS });
+      },
+      probe: (source, piece, aborted) => {
+        const question = { sha256, downloadToken, ...piece, signal: aborted, stallMs: STALL_MS };
+        return askForPiece(() => connect(source, aborted), question);
       },
       onProgress,
     });

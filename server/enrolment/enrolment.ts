@@ -196,7 +196,7 @@ export class Enrolment {
       const present = await tx.nodes.find(node);
       // Only a token created for exactly this name may reuse the name of a revoked node.
       if (present !== undefined && token.name !== node) throw nameTaken(node);
-      checkNameFree(present, token.role);
+      await checkNameFree(tx, node, token.role);
       if (!(await tx.tokens.bind(token.id, spki, node))) {
         throw new IsthmusError('TOKEN_USED', 'another join is using this token; if that join fails, it is free again');
       }

@@ -21,7 +21,7 @@ import type { Store, StoreTransaction } from '../store/store.ts';
 import { registerMachine } from '../inventory/index.ts';
 import type { Topology } from '../topology/topology.ts';
 import { Nonces } from './nonces.ts';
-import { checkNameFree, reactivateNode } from './rejoining.ts';
+import { checkRoleKept, reactivateNode } from './rejoining.ts';
 
 const types = loadDefinitions('isthmus/identity/v1/identity.proto').isthmus.identity.v1;
 
@@ -166,7 +166,7 @@ async function admit(tx: StoreTransaction, { node: id, token, issued, present, t
   if (present === undefined) {
     await tx.nodes.insert({ id, role, site, parents, address, createdAt, certificateNotAfter: issued.notAfterMs });
   } else {
-    checkNameFree(present, role);
+    checkRoleKept(present, role);
     await reactivateNode(tx, present, { token, topology, certificateNotAfter: issued.notAfterMs });
   }
   await recordCertificate(tx, id, issued);

@@ -8,9 +8,20 @@ import type { StoreTransaction } from '../store/store.ts';
 import { defaultRoutes } from '../topology/routes.ts';
 import type { Topology } from '../topology/topology.ts';
 
+/**
+ * Throws ALREADY_EXISTS unless a node of this role may take the name. `feed` and what is known of sources are by name,
+ * so that a package source has it alone.
+ */
+export async function checkNameFree(tx: StoreTransaction, name: string, role: Node['role']): Promise<void> {
+  if ((await tx.packageSources.find(name)) !== undefined) {
+    throw new IsthmusError('ALREADY_EXISTS', `${name} is a package source`, { field: 'name' });
+  }
+  const present = await tx.nodes.find(name);
+  if (present !== undefined) checkRoleKept(present, role);
+}
+
 /** Throws ALREADY_EXISTS unless a node of this role may take the name that `present` has. */
-export function checkNameFree(present: Node | undefined, role: Node['role']): void {
-  if (present === undefined) return;
+export function checkRoleKept(present: Node, role: Node['role']): void {
   if (present.state === 'active') throw nameTaken(present.id);
   if (present.role !== role) {
     throw new IsthmusError(

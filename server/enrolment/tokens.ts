@@ -144,7 +144,7 @@ async function checkInput(
   if ((await tx.sites.find(site)) === undefined) throw noSuch('site', site, 'site');
   if (name !== undefined) {
     if (!isSlug(name) || name === SERVER) wrong('name', `${name} cannot be the id of a node`);
-    checkNameFree(await tx.nodes.find(name), role);
+    await checkNameFree(tx, name, role);
   }
   if (input.address !== undefined) {
     if (role !== 'relay') wrong('address', `a ${role} has no children that could dial it`);

@@ -3,6 +3,7 @@ import type { Deletion } from '../../contract/deletions.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import type { Mutex } from '../../lib/async/mutex.ts';
 import type { BlobStore } from '../../lib/blobs/blob-store.ts';
+import type { Logger } from '../../lib/telemetry/log.ts';
 import type { Package } from '../store/packages/packages.ts';
 import { checkUnused, type DeleteOptions, type Reference } from '../store/references.ts';
 import type { Store, StoreTransaction } from '../store/store.ts';
@@ -48,14 +49,22 @@ export async function deleteVersion(
   return { ...deletion.answer, unused: [] };
 }
 
-/** Removes the bytes of a digest unless a version has them; the caller holds the digest's `changing`. */
-export async function dropIfUnused({ store, blobs }: FeedBytes, sha256: string): Promise<void> {
-  if ((await store.packages.byDigest(sha256)).length === 0) await blobs.delete(sha256);
+/** Removes the bytes of a digest unless a version has them, and says so; the caller holds the digest's `changing`. */
+export async function dropIfUnused({ store, blobs }: FeedBytes, sha256: string): Promise<boolean> {
+  if ((await store.packages.byDigest(sha256)).length > 0) return false;
+  await blobs.delete(sha256);
+  return true;
 }
 
-/** Removes all bytes that no version has: those of pushes and deletions that a crash has cut off. */
-export async function dropOrphans(feed: FeedBytes): Promise<void> {
-  for (const { sha256 } of feed.blobs.list()) await feed.changing.run(() => dropIfUnused(feed, sha256), sha256);
+/**
+ * Removes all bytes that no version has: those of pushes and deletions that a crash has cut off, and of pushes after the
+ * backup that a database was restored from.
+ */
+export async function dropOrphans(feed: FeedBytes, log: Logger): Promise<void> {
+  for (const { sha256, sizeBytes } of feed.blobs.list()) {
+    const isDropped = await feed.changing.run(() => dropIfUnused(feed, sha256), sha256);
+    if (isDropped) log.warn({ sha256, sizeBytes }, 'removed bytes that no version of a package has');
+  }
 }
 
 async function referencesTo(tx: StoreTransaction, entry: Package): Promise<Reference[]> {

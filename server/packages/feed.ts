@@ -135,7 +135,7 @@ export class Feed {
 
   /** Removes the bytes that no version has. */
   dropOrphans(): Promise<void> {
-    return dropOrphans(this.#bytes());
+    return dropOrphans(this.#bytes(), this.#deps.log);
   }
 
   /** The versions of a package, highest first. Throws NOT_FOUND when there is none. */

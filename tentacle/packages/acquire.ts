@@ -3,7 +3,7 @@
 // bytes while they arrive.
 import { IsthmusError } from '../../contract/errors.ts';
 import type { Logger } from '../../lib/telemetry/log.ts';
-import { askForBlob, type SourceConnection } from '../../lib/blobs/blob-client.ts';
+import { askForBlob, askForPiece, type SourceConnection } from '../../lib/blobs/blob-client.ts';
 import type { BlobStore } from '../../lib/blobs/blob-store.ts';
 import { openCached } from '../../lib/blobs/cached-blob.ts';
 import { freeBytes } from '../../lib/files/disk-space.ts';
@@ -139,6 +139,8 @@ export class Acquirer {
             stallMs,
           });
         },
+        probe: (source, piece, aborted) =>
+          askForPiece(() => connect(source, aborted), { sha256, downloadToken, ...piece, signal: aborted, stallMs }),
         onProgress: ({ bytes, from: node }) => {
           const progress = { receivedBytes: bytes, totalBytes, from: node, done: false, cached: false, failed: [] };
           tell({ file, progress });

@@ -311,6 +311,18 @@ export const packagesMutants: Mutants = {
       test: ['a source that goes last', 'because it sends wrong bytes is back after two good probes in a row'],
     },
   },
+  'denial-proves-bytes': {
+    file: 'lib/blobs/source-states.ts',
+    find: 'return PROVED_BY_BYTES.has(failure.code) ? undefined : true;',
+    replace: 'return PROVED_BY_BYTES.has(failure.code) || true;',
+    red: {
+      file: 'test/packages/fetch.test.ts',
+      test: [
+        'a source that goes last',
+        'is not made to fetch what it lacks, and wrong bytes are not forgotten by that',
+      ],
+    },
+  },
   'upstream-to-old-node': {
     file: 'server/packages/explain-sources.ts',
     find: "isUsed: source.kind === 'mesh' || takesUpstreams",

@@ -5,7 +5,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
-import { askForBlob, type BlobAnswer } from '../../lib/blobs/blob-client.ts';
+import { askForBlob, askForPiece, type BlobAnswer } from '../../lib/blobs/blob-client.ts';
 import { BlobStore } from '../../lib/blobs/blob-store.ts';
 import { fetchBlob } from '../../lib/blobs/fetch.ts';
 import { nameOf, type MeshSource, type Source, type UpstreamSource } from '../../lib/blobs/source.ts';
@@ -76,6 +76,8 @@ async function fetch(
     onWrongSource: (node, { code }) => wrong.push(`${node}: ${code}`),
     open: async (source, fromByte, aborted): Promise<BlobAnswer> =>
       askForBlob(await connectSource(source, access, aborted), { sha256, downloadToken: 'p', fromByte, signal: aborted, stallMs }),
+    probe: (source, piece, aborted) =>
+      askForPiece(() => connectSource(source, access, aborted), { sha256, downloadToken: 'p', ...piece, signal: aborted, stallMs }),
   }).then(
     (fetched) => fetched,
     async (thrown: unknown) => {
@@ -324,6 +326,61 @@ describe('a source that goes last', () => {
     expect(states.all().find(({ source }) => source === 'near')?.demotedAtMs ?? 0).toBe(0);
   });
 
+  const wrong = wrongBytes(randomBytes(sizeBytes));
+
+  it.each([403, 404, 410])('because of wrong bytes is not back by answers %d', async (code) => {
+    let denies = true;
+    const either: Behaviour = (served) => (denies ? status(code) : good)(served);
+    const near = await startOrigin(mesh, 'near', body, wrong, ...Array<Behaviour>(1000).fill(either));
+    const blobs = await BlobStore.open(await tempDir());
+    const states = statesOf({ blobs, probeEveryMs: 20 });
+    await fetch([near, await startOrigin(mesh, 'far', body)], { store: blobs, states });
+    await waitFor(() => near.requests.length > 5);
+    expect(order(states)).toEqual(['far', 'near']);
+    denies = false;
+    await back(states);
+  });
+
+  it('is not made to fetch what it lacks, and wrong bytes are not forgotten by that', async () => {
+    const [near, other] = [
+      await startOrigin(mesh, 'near', body, wrong),
+      await startOrigin(mesh, 'other', body, status(500)),
+    ];
+    const blobs = await BlobStore.open(await tempDir());
+    const states = statesOf({ blobs, probeEveryMs: 20 });
+    await fetch([near, other, await startOrigin(mesh, 'far', body)], { store: blobs, states });
+    near.holds = other.holds = false;
+    const before = { heads: near.heads, near: near.requests.length, other: other.requests.length };
+    await waitFor(() => near.heads > before.heads + 5 && other.heads > 1);
+    await waitFor(() => states.order([at('near'), at('other')]).map(nameOf)[0] === 'other');
+    expect(order(states)).toEqual(['far', 'near']);
+    // A probe may have been between its two requests.
+    expect(near.requests.length).toBeLessThanOrEqual(before.near + 1);
+    expect(other.requests.length).toBeLessThanOrEqual(before.other + 1);
+    near.holds = true;
+    await back(states);
+  });
+
+  it('is probed for a while; then a failure is forgotten, and wrong bytes once a fetch that names it proves others', async () => {
+    let lies = true;
+    const either: Behaviour = (served) => (lies ? wrong : good)(served);
+    const near = await startOrigin(mesh, 'near', body, ...Array<Behaviour>(1000).fill(either));
+    const gone = await startOrigin(mesh, 'gone', body, ...Array<Behaviour>(1000).fill(status(500)));
+    const far = await startOrigin(mesh, 'far', body);
+    const blobs = await BlobStore.open(await tempDir());
+    const states = statesOf({ blobs, probeEveryMs: 20, probeForMs: 200 });
+    await fetch([near, gone, far], { store: blobs, states });
+    await waitFor(() => states.order([at('gone'), at('far')]).map(nameOf)[0] === 'gone');
+    expect(order(states)).toEqual(['far', 'near']);
+    lies = false;
+    const asked = near.heads;
+    await waitFor(async () => {
+      await fetch([near, far], { states });
+      return order(states)[0] === 'near';
+    });
+    expect(near.heads).toBeGreaterThan(asked);
+  });
+
   it('is none that lacks one package', async () => {
     const near = await startOrigin(mesh, 'near', body, status(404));
     const states = statesOf();
@@ -362,6 +419,24 @@ describe('a source outside the mesh', () => {
     expect(from).toBe('s3');
     const [{ url: asked, headers } = { url: '', headers: {} }] = requests;
     expect([asked, headers.authorization, headers.host]).toEqual(['/web/1.0?download', undefined, new URL(url).host]);
+  });
+
+  it('that knows no ranges is probed by its first bytes, and no more is taken', async () => {
+    const requests: IncomingMessage[] = [];
+    const url = await web((request, response) => {
+      requests.push(request);
+      if (requests.length === 1) return void response.writeHead(500).end();
+      response.writeHead(200, { 'content-length': sizeBytes });
+      // The rest never comes.
+      response.write(body.subarray(0, 64 * 1024));
+    });
+    const blobs = await BlobStore.open(await tempDir());
+    const states = statesOf({ blobs, probeEveryMs: 20 });
+    const s3 = { kind: 'upstream', id: 's3', url } as const;
+    await fetch([s3, await startOrigin(mesh, 'far', body)], { store: blobs, states });
+    await waitFor(() => states.order([s3, at('far')]).map(nameOf)[0] === 's3');
+    const probes = requests.slice(1).map(({ method, headers }) => `${method} ${headers.range}`);
+    expect(probes).toEqual(probes.map(() => expect.stringMatching(/^GET bytes=\d+-\d+$/) as string));
   });
 
   it.each<[string, (request: IncomingMessage, response: ServerResponse) => void, string]>([

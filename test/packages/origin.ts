@@ -9,6 +9,8 @@ import type { TestMesh } from '../support/identities.ts';
 export interface Served {
   readonly body: Buffer;
   readonly from: number;
+  /** The first byte that is not wanted. */
+  readonly to: number;
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
 }
@@ -21,13 +23,17 @@ export interface Origin {
   readonly url: string;
   /** Blob requests, in order: path, range and authorization as they came. */
   readonly requests: { url: string; range: string | undefined; authorization: string | undefined }[];
+  /** How often it was asked whether it holds the blob. */
+  heads: number;
+  /** What it says to that. */
+  holds: boolean;
   behave(...next: Behaviour[]): void;
 }
 
 /** Answers correctly. */
-export const good: Behaviour = ({ body, from, response }) => {
-  head(response, body.length, from);
-  response.end(body.subarray(from));
+export const good: Behaviour = ({ body, from, to, response }) => {
+  head(response, body.length, from, to);
+  response.end(body.subarray(from, to));
 };
 
 /** Breaks the connection after a share of the whole body. */
@@ -40,9 +46,10 @@ export function cutAt(share: number): Behaviour {
 
 /** Sends other bytes under the right headers. */
 export function wrongBytes(wrong: Buffer): Behaviour {
-  return ({ from, response }) => {
-    head(response, wrong.length, from);
-    response.end(wrong.subarray(from));
+  return ({ from, to, body, response }) => {
+    const end = to === body.length ? wrong.length : to;
+    head(response, wrong.length, from, end);
+    response.end(wrong.subarray(from, end));
   };
 }
 
@@ -91,9 +98,9 @@ export function status(code: number, headers: Record<string, string> = {}): Beha
   return ({ body, response }) => void response.writeHead(code, headers).end(code === 206 ? body : 'no');
 }
 
-function head(response: ServerResponse, size: number, from: number): void {
-  if (from === 0) response.writeHead(200, { 'content-length': size });
-  else response.writeHead(206, { 'content-length': size - from, 'content-range': `bytes ${from}-${size - 1}/${size}` });
+function head(response: ServerResponse, size: number, from: number, to = size): void {
+  if (from === 0 && to === size) response.writeHead(200, { 'content-length': size });
+  else response.writeHead(206, { 'content-length': to - from, 'content-range': `bytes ${from}-${to - 1}/${size}` });
 }
 
 /**
@@ -109,12 +116,19 @@ export async function startOrigin(
   const identity = await mesh.identity(node, 'mirror');
   const requests: Origin['requests'] = [];
   const queue = [...behaviours];
+  const origin = { heads: 0, holds: true };
   const server = createServer(linkServerOptions(identity), (request, response) => {
     const { range, authorization } = request.headers;
-    requests.push({ url: request.url ?? '', range, authorization });
     response.on('error', () => undefined);
-    const from = Number(/^bytes=(\d+)-$/.exec(range ?? '')?.[1] ?? 0);
-    void (queue.shift() ?? good)({ body, from, request, response });
+    if (request.method === 'HEAD') {
+      origin.heads += 1;
+      response.writeHead(origin.holds ? 200 : 404, { 'content-length': body.length }).end();
+      return;
+    }
+    requests.push({ url: request.url ?? '', range, authorization });
+    const [, first = '0', last] = /^bytes=(\d+)-(\d*)$/.exec(range ?? '') ?? [];
+    const to = Math.min(body.length, Number(last || Infinity) + 1);
+    void (queue.shift() ?? good)({ body, from: Number(first), to, request, response });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   onTestFinished(async () => {
@@ -122,5 +136,6 @@ export async function startOrigin(
     await new Promise((resolve) => server.close(resolve));
   });
   const { port } = server.address() as AddressInfo;
-  return { node, url: `https://127.0.0.1:${port}`, requests, behave: (...next) => void queue.push(...next) };
+  const url = `https://127.0.0.1:${port}`;
+  return Object.assign(origin, { node, url, requests, behave: (...next: Behaviour[]) => void queue.push(...next) });
 }
