@@ -232,18 +232,6 @@ it('what exists already is named by its kind', async () => {
   }
 });
 
-it('a node does not take the name of a package source', async () => {
-  const api = await startApi();
-  await api.call('POST', '/api/v1/sites', { body: { id: 'eu' } });
-  const source = { kind: 'upstream', id: 's3', url: 'https://s3.example/{sha256}' };
-  expect(await api.call('POST', '/api/v1/package-sources', { body: source })).toMatchObject({ status: 201 });
-  const token = { role: 'mirror', site: 'eu', name: 's3', parents: [{ node: 'server' }] };
-  expect(await api.call('POST', '/api/v1/tokens', { body: token })).toMatchObject({
-    status: 409,
-    body: { code: 'ALREADY_EXISTS', field: 'name' },
-  });
-});
-
 it('the error for a pattern says in words what it requires', async () => {
   const api = await startApi();
   const detailOf = async (body: object) => (await api.call('POST', sites, { body })).body['detail'];

@@ -19,6 +19,7 @@ import { WIRE_VERSIONS } from '../../mesh/wire-version.ts';
 import type { BeginResponse__Output } from '../../proto/gen/isthmus/identity/v1/BeginResponse.ts';
 import type { EnrolmentClient } from '../../proto/gen/isthmus/identity/v1/Enrolment.ts';
 import * as relay from '../../relay/start.ts';
+import { createPackageSource } from '../../server/packages/package-sources.ts';
 import { cable } from '../support/fake-link.ts';
 import { startControlPlane, type ControlPlane } from '../support/control-plane.ts';
 import { lockDataDir } from '../../lib/files/data-lock.ts';
@@ -296,6 +297,15 @@ describe('a denied join leaves nothing but one audit event', () => {
     await attempt(server, { token: first.token });
     expect((await denial(attempt(server, { token: second.token }))).code).toBe('ALREADY_EXISTS');
     await expect(server.token({ name: 'web-1' })).rejects.toMatchObject({ code: 'ALREADY_EXISTS', field: 'name' });
+  });
+
+  test('the name of a package source', async () => {
+    const server = await startControlPlane();
+    const { token } = await server.token({ name: 's3' });
+    const source = { kind: 'upstream', id: 's3', url: 'https://s3.example/{sha256}' } as const;
+    await server.store.transaction((tx) => createPackageSource(tx, source, 'admin'));
+    expect((await denial(attempt(server, { token }))).code).toBe('ALREADY_EXISTS');
+    await expect(server.token({ name: 's3' })).rejects.toMatchObject({ code: 'ALREADY_EXISTS', field: 'name' });
   });
 
   test('3,000 guesses: limited by address, recorded only so often, and no means to keep others out', async () => {
