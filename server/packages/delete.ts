@@ -51,9 +51,9 @@ export async function deleteVersion(
 
 /** Removes the bytes of a digest unless a version has them, and says so; the caller holds the digest's `changing`. */
 export async function dropIfUnused({ store, blobs }: FeedBytes, sha256: string): Promise<boolean> {
-  if ((await store.packages.byDigest(sha256)).length > 0) return false;
-  await blobs.delete(sha256);
-  return true;
+  const isUnused = (await store.packages.byDigest(sha256)).length === 0;
+  if (isUnused) await blobs.delete(sha256);
+  return isUnused;
 }
 
 /**

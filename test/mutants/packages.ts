@@ -304,7 +304,7 @@ export const packagesMutants: Mutants = {
   },
   'wrong-bytes-probe-well': {
     file: 'lib/blobs/source-states.ts',
-    find: 'return buffer.equals(came);',
+    find: 'return buffer.equals(bytes);',
     replace: 'return buffer.length > 0;',
     red: {
       file: 'test/packages/fetch.test.ts',
