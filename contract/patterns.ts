@@ -4,6 +4,9 @@
 export const SLUG_PATTERN = '^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$';
 export const SLUG_IN_WORDS = 'must have lower-case letters, digits and, between them, hyphens: 1 to 63';
 
+/** The name of one file, in no folder. */
+export const FILE_NAME_PATTERN = '^(?!\\.{1,2}$)[^/\\\\\\u0000-\\u001f\\u007f]{1,255}$';
+
 /** What a package may be called. */
 export const PACKAGE_ID_PATTERN = '^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$';
 export const PACKAGE_ID_IN_WORDS =

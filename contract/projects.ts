@@ -42,6 +42,11 @@ const Encoding = Words(TEXT_ENCODINGS, { description: 'That of files without a b
 
 /** Who owns the files of a package on its machines, and where they are copied to. */
 const FILE_FIELDS = {
+  unpack: Type.Optional(
+    Type.Boolean({
+      description: 'Unpacks a jar, war or whl, which is otherwise one file under its name. No `file` can be.',
+    }),
+  ),
   owner: Type.Optional(
     Type.String({ pattern: ACCOUNT_PATTERN, description: 'The user that owns the files; the script user otherwise.' }),
   ),

@@ -6,7 +6,14 @@ import { pipeline } from 'node:stream/promises';
 import { createHash } from 'node:crypto';
 import type { Command } from 'commander';
 import type { Deletion } from '../../contract/deletions.ts';
-import type { PackageSummary, PackageVersion, PushedPackage } from '../../contract/packages.ts';
+import {
+  isArchive,
+  PACKAGE_FORMATS,
+  type PackageFormat,
+  type PackageSummary,
+  type PackageVersion,
+  type PushedPackage,
+} from '../../contract/packages.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import { bytes } from '../../lib/text/byte-size.ts';
 import { examples, removeOptions, type Cli, type RemoveOptions } from '../cli.ts';
@@ -15,17 +22,10 @@ import { renderTable, type Cell } from '../render/table.ts';
 import { count } from '../values.ts';
 import { addPackageSourceCommands } from './package-source.ts';
 
-const FORMATS: readonly (readonly [string, string])[] = [
-  ['.tar.gz', 'tar.gz'],
-  ['.tgz', 'tar.gz'],
-  ['.zip', 'zip'],
-  ['.nupkg', 'nupkg'],
-];
-
-function formatOf(file: string): string {
-  const format = FORMATS.find(([ending]) => file.toLowerCase().endsWith(ending))?.[1];
-  if (format === undefined) throw new IsthmusError('USAGE', `${basename(file)} is not a tar.gz, tgz, zip or nupkg`);
-  return format;
+/** By the end of its name; what has none of these is a file like others. */
+function formatOf(file: string): PackageFormat {
+  const name = file.toLowerCase();
+  return PACKAGE_FORMATS.find((format) => name.endsWith(`.${format}`)) ?? (name.endsWith('.tgz') ? 'tar.gz' : 'file');
 }
 
 /** Streams a file to the feed. `existed`: this version was there already, with the same bytes. */
@@ -41,6 +41,7 @@ export async function pushPackage(
     });
   });
   if (!found.isFile()) throw new IsthmusError('FILE_UNUSABLE', `${file} is not a file`);
+  const format = formatOf(file);
   const { status, body } = await client.request<PushedPackage>('POST', 'packages', {
     headers: {
       'content-type': 'application/octet-stream',
@@ -48,7 +49,7 @@ export async function pushPackage(
       'x-package-id': id,
       'x-package-version': version,
     },
-    query: { format: formatOf(file) },
+    query: isArchive(format) ? { format } : { format, fileName: basename(file) },
     body: createReadStream(file),
   });
   return { ...body, existed: status === 200 };
@@ -62,7 +63,7 @@ async function download(
   to: string | undefined,
 ): Promise<PackageVersion & { readonly file: string }> {
   const wanted = await client.get<PackageVersion>(path('packages', id, 'versions', version));
-  const file = to ?? basename(`${wanted.id}-${wanted.version}.${wanted.format}`);
+  const file = to ?? basename(wanted.fileName ?? `${wanted.id}-${wanted.version}.${wanted.format}`);
   const body = await client.open('GET', path('packages', id, 'versions', version, 'content'), {
     headers: { accept: 'application/octet-stream' },
   });

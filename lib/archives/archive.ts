@@ -6,6 +6,7 @@
 // Limits apply to the bytes that are inflated and written, never to the claims of headers.
 import { mkdir, open, rm } from 'node:fs/promises';
 import { IsthmusError } from '../../contract/errors.ts';
+import { ARCHIVE_FORMATS } from '../../contract/packages.ts';
 import { fileSource, type ByteSource } from './byte-source.ts';
 import { finishFolders, FolderWriter, type FolderFacts } from './folder-writer.ts';
 import { readTar, readTarGz } from './tar.ts';
@@ -14,7 +15,7 @@ import { readZip } from './zip.ts';
 import { translateDiskFull } from '../files/disk-space.ts';
 
 /** What is unpacked; a `file` is no archive, and is placed under its name. */
-export const UNPACKED_FORMATS = ['tar.gz', 'zip', 'nupkg', 'file'] as const;
+export const UNPACKED_FORMATS = [...ARCHIVE_FORMATS, 'file'] as const;
 export type UnpackedFormat = (typeof UNPACKED_FORMATS)[number];
 
 interface ArchiveSource {

@@ -33,12 +33,13 @@ import type { Node } from '../store/nodes/nodes.ts';
 import type { DeleteOptions } from '../store/references.ts';
 import type { Store } from '../store/store.ts';
 import type { LiveTopology } from '../topology/live.ts';
+import { isAtLeast } from '../topology/software.ts';
 import { deleteVersion, dropOrphans, type FeedBytes } from './delete.ts';
 import { FeedDeltas } from './deltas.ts';
 import { explainSources, pushedTo, type ExplainedSource } from './explain-sources.ts';
 import { pruneVersions, type PruneOptions } from './retention.ts';
 import { PackageSources } from './sources.ts';
-import { checkFeed, tooOldForPush } from './step-source.ts';
+import { checkFeed, tooOld, tooOldForPush } from './step-source.ts';
 import { PUSH_DEFAULTS, pushPackage, type PackageMeta, type PushResult, type PushLimits } from './push.ts';
 
 export interface FeedDeps {
@@ -62,7 +63,12 @@ export interface StepSource {
   readonly feed?: string | undefined;
   /** Its machines may not fetch. */
   readonly push?: boolean | undefined;
+  /** The package is one file there, and is not unpacked. */
+  readonly placed?: boolean | undefined;
 }
+
+/** Tentacles unpack every package before. */
+const FILES_SINCE = '0.2.0';
 
 export interface SourcesQuery extends StepSource {
   readonly roles?: readonly NodeRole[];
@@ -218,6 +224,9 @@ export class Feed {
       node: requester.id,
       expiresAtMs,
     });
+    if (step.placed === true && !isAtLeast(requester, FILES_SINCE)) {
+      throw tooOld(requester, 'unpacks every package', 'Upgrade it, or deploy a tar.gz, zip or nupkg there.');
+    }
     const used = (await this.explain(requester, known, step)).filter(({ isUsed }) => isUsed);
     if (used.length === 0) throw tooOldForPush(requester);
     const sources = used.map(({ source }) => source);

@@ -2,8 +2,10 @@
 // keeps anything. A version, once pushed, never changes.
 import type { Readable } from 'node:stream';
 import { IsthmusError } from '../../contract/errors.ts';
-import { PACKAGE_FORMATS, type PackageFormat, type PushedPackage } from '../../contract/packages.ts';
+import { isArchive, PACKAGE_FORMATS, type PackageFormat, type PushedPackage } from '../../contract/packages.ts';
+import { FILE_NAME_PATTERN } from '../../contract/patterns.ts';
 import { checkArchive } from '../../lib/archives/archive.ts';
+import type { ArchiveContents } from '../../lib/archives/visitor.ts';
 import type { BlobWriter } from '../../lib/blobs/blob-writer.ts';
 import { ProgressFloor, type Floor } from '../../lib/blobs/progress-floor.ts';
 import { freeBytes } from '../../lib/files/disk-space.ts';
@@ -17,6 +19,8 @@ export interface PackageMeta {
   readonly id?: string | undefined;
   readonly version?: string | undefined;
   readonly format?: string | undefined;
+  /** Of a package that is one file on a machine. */
+  readonly fileName?: string | undefined;
   /** The size that the sender announces, if any. It is not trusted. */
   readonly sizeBytes?: number | undefined;
 }
@@ -37,6 +41,8 @@ export interface PushResult extends PushedPackage {
   /** False when the feed already had the same bytes. */
   readonly created: boolean;
 }
+
+const FILE_NAME = new RegExp(FILE_NAME_PATTERN, 'u');
 
 /** A push that is slower is aborted: it holds a file open. */
 const SLOWEST_PUSH: Floor = { bytes: 16 * 1024, withinMs: 60_000 };
@@ -67,9 +73,9 @@ export async function pushPackage(
   const writer = await blobs.receive();
   try {
     await receive(body, writer, room);
-    await checkArchive({ path: writer.path, format: named.format });
+    const unpacked = await measureUnpacked(writer.path, named);
     const sha256 = writer.meter().sha256();
-    const entry = { ...named, sha256, sizeBytes: writer.bytes, publishedAt: Date.now() };
+    const entry = { ...named, ...unpacked, sha256, sizeBytes: writer.bytes, publishedAt: Date.now() };
     // Checked before the bytes are kept, and again in the transaction, which decides.
     assertSameBytes(await store.packages.find(named.idKey, named.versionKey), sha256);
     return await changing.run(async () => {
@@ -86,16 +92,44 @@ export async function pushPackage(
   }
 }
 
-type NamedPackage = Pick<Package, 'id' | 'idKey' | 'version' | 'versionKey' | 'format'>;
+type NamedPackage = Pick<Package, 'id' | 'idKey' | 'version' | 'versionKey' | 'format' | 'fileName'>;
 
-function nameOf({ id, version, format }: PackageMeta): NamedPackage {
+function nameOf(meta: PackageMeta): NamedPackage {
+  const [id, version] = [given(meta.id, 'id'), given(meta.version, 'version')];
+  const format = formatOf(meta.format ?? 'tar.gz');
+  const fileName = meta.fileName ?? [id, version, ...(format === 'file' ? [] : [format])].join('.');
+  if (!FILE_NAME.test(fileName)) {
+    throw new IsthmusError('INVALID_FIELD', 'a file name is in no folder, and has no control character', {
+      field: 'fileName',
+    });
+  }
   return {
-    id: given(id, 'id'),
-    idKey: packageIdKey(given(id, 'id')),
-    version: given(version, 'version'),
-    versionKey: versionKey(given(version, 'version')),
-    format: formatOf(format ?? 'tar.gz'),
+    ...{ id, idKey: packageIdKey(id), version, versionKey: versionKey(version), format },
+    ...(isArchive(format) ? {} : { fileName }),
   };
+}
+
+/**
+ * Reads the package through: what it is when it is unpacked. What is used as one file need not be an archive that can be
+ * unpacked, such as a jar that begins with a script.
+ */
+async function measureUnpacked(
+  path: string,
+  { format, fileName }: NamedPackage,
+): Promise<Pick<Package, 'unpackedBytes' | 'entries'>> {
+  if (isArchive(format)) return toUnpacked(await checkArchive({ path, format }));
+  await checkArchive({ path, format: 'file', fileName });
+  if (format === 'file') return {};
+  try {
+    return toUnpacked(await checkArchive({ path, format: 'zip' }));
+  } catch (thrown) {
+    if (thrown instanceof IsthmusError && thrown.code.startsWith('PACKAGE_')) return {};
+    throw thrown;
+  }
+}
+
+function toUnpacked({ bytes, entries }: ArchiveContents): Pick<Package, 'unpackedBytes' | 'entries'> {
+  return { unpackedBytes: bytes, entries };
 }
 
 function given(value: string | undefined, field: string): string {
@@ -159,13 +193,20 @@ async function record(tx: StoreTransaction, entry: Package, actor: Actor): Promi
   const { id, version, sha256, sizeBytes, format } = entry;
   const existing = await tx.packages.find(entry.idKey, entry.versionKey);
   assertSameBytes(existing, sha256);
-  if (existing !== undefined) {
-    return { id: existing.id, version: existing.version, sha256, sizeBytes, format: existing.format, created: false };
-  }
+  if (existing !== undefined) return { ...toPushed(existing), created: false };
   await tx.packages.insert(entry);
   const data = { version, sha256, sizeBytes, format };
   await tx.events.append({ actor, type: 'package.pushed', subject: id, data });
-  return { id, version, sha256, sizeBytes, format, created: true };
+  return { ...toPushed(entry), created: true };
+}
+
+function toPushed({
+  idKey: _idKey,
+  versionKey: _versionKey,
+  publishedAt: _publishedAt,
+  ...pushed
+}: Package): PushedPackage {
+  return pushed;
 }
 
 function assertSameBytes(existing: Package | undefined, sha256: string): void {

@@ -28,8 +28,16 @@ export function checkTakesPushed(node: Pick<Node, 'id' | 'softwareVersion'>): vo
   if (node.softwareVersion !== null && !isAtLeast(node, UPSTREAMS_SINCE)) throw tooOldForPush(node);
 }
 
-export function tooOldForPush({ id, softwareVersion }: Pick<Node, 'id' | 'softwareVersion'>): IsthmusError {
-  const what = `${id} runs version ${softwareVersion ?? 'unknown'}, which takes no pushed packages`;
-  const remedy = 'Upgrade it, or let the step fetch.';
+export function tooOldForPush(node: Pick<Node, 'id' | 'softwareVersion'>): IsthmusError {
+  return tooOld(node, 'takes no pushed packages', 'Upgrade it, or let the step fetch.');
+}
+
+/** WIRE_VERSION for a node that cannot do what a step needs; `does` says what it does instead. */
+export function tooOld(
+  { id, softwareVersion }: Pick<Node, 'id' | 'softwareVersion'>,
+  does: string,
+  remedy: string,
+): IsthmusError {
+  const what = `${id} runs version ${softwareVersion ?? 'unknown'}, which ${does}`;
   return new IsthmusError('WIRE_VERSION', what, { hop: id, remedy });
 }

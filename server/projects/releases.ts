@@ -45,6 +45,10 @@ export async function createRelease(
     });
   }
   const packages = await pinPackages(tx, packageSteps(process, kinds), requested);
+  for (const step of process) {
+    const pinned = packages.find((each) => each.step === step.name);
+    if (pinned !== undefined) kinds.find(step.kind)?.checkPackage?.(step, pinned);
+  }
   const variables = await tx.variables.all(projectId);
   const release = {
     id: newId(),
@@ -135,8 +139,8 @@ async function pinPackages(
   const pinned: PinnedPackage[] = [];
   for (const [step, packageId] of steps) {
     const version = Object.hasOwn(requested, step) ? requested[step] : undefined;
-    const { id, version: found, sha256, sizeBytes, format } = await pick(tx, step, packageId, version);
-    pinned.push({ step, id, version: found, sha256, sizeBytes, format });
+    const { idKey: _id, versionKey: _version, publishedAt: _at, ...pin } = await pick(tx, step, packageId, version);
+    pinned.push({ step, ...pin });
   }
   return pinned;
 }

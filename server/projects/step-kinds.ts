@@ -1,7 +1,7 @@
 // What a project needs to know about step kinds: how to check a step, and which package it installs. The rest of a kind
 // is its handler in server/deployments/steps/.
 import type { TObject } from 'typebox';
-import type { ProcessStep } from '../store/projects/process.ts';
+import type { PinnedPackage, ProcessStep } from '../store/projects/process.ts';
 
 export interface StepKind<Step extends ProcessStep = ProcessStep> {
   /** The `kind` of its steps. */
@@ -10,6 +10,8 @@ export interface StepKind<Step extends ProcessStep = ProcessStep> {
   readonly schema: TObject;
   /** The package that a release pins for the step; the step has a folder for it on its machines. */
   packageId?(step: Step): string;
+  /** Throws INVALID_FIELD when the step cannot use the package that a release would pin for it. */
+  checkPackage?(step: Step, pinned: PinnedPackage): void;
 }
 
 export interface StepKinds {

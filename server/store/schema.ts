@@ -173,6 +173,11 @@ interface PackageTable {
   size_bytes: number;
   format: PackageFormat;
   published_at: number;
+  /** Null where it cannot be unpacked, or was pushed to a version that did not measure it. */
+  unpacked_bytes: number | null;
+  entries: number | null;
+  /** Of a package that is one file on a machine; null for others. */
+  file_name: string | null;
   /** Of what is inside a tar.gz. Null: not examined yet, too large for deltas, or another format. */
   tar_sha256: string | null;
   tar_bytes: number | null;

@@ -344,12 +344,19 @@ describe('package', () => {
     expect(await readFile(join(folder, 'Web-01.0.tar.gz'), 'utf8')).toBe('some bytes');
   });
 
-  it('rejects a file that is no package before anything is sent', async () => {
+  it.each([
+    ['web.ZIP', 'format=zip'],
+    ['web-1.0.jar', 'format=jar&fileName=web-1.0.jar'],
+    ['web.exe', 'format=file&fileName=web.exe'],
+  ])('pushes %s as %s', async (name, query) => {
     const api = await startFakeApi();
-    const file = join(await tempDir(), 'web.exe');
-    await writeFile(file, 'x');
-    expect((await isthmus([...api.args, 'package', 'push', file, 'web', '1.0.0'])).code).toBe(2);
-    expect(api.requests).toEqual([]);
+    api.on('POST /api/v1/packages', (_request, response) =>
+      json(response, { id: 'web', version: '1.0.0', sizeBytes: 10, sha256: 'a' }, 201),
+    );
+    const file = join(await tempDir(), name);
+    await writeFile(file, 'some bytes');
+    expect((await isthmus([...api.args, 'package', 'push', file, 'web', '1.0.0'])).code).toBe(0);
+    expect(api.requests[0]!.url).toMatch(new RegExp(`\\?${query}$`));
   });
 });
 

@@ -188,6 +188,15 @@ export const packagesMutants: Mutants = {
       test: ['bytes that are not the right ones', 'one of the time in the gzip header, which changes nothing inside'],
     },
   },
+  'unpacked-beyond-the-pin': {
+    file: 'tentacle/packages/unpack.ts',
+    find: '...(unpackedBytes === undefined ? {} : { maxBytes: unpackedBytes }),',
+    replace: '',
+    red: {
+      file: 'test/packages/unpacking.test.ts',
+      test: ['a package that is not what the release pins', 'has a byte more: PACKAGE_BOMB, and nothing is left'],
+    },
+  },
   'links-before-verified': {
     file: 'lib/archives/visitor.ts',
     find: `await verified?.();

@@ -3,8 +3,7 @@ import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { expect } from 'vitest';
 import type { ErrorCode } from '../../contract/errors.ts';
-import type { PackageFormat } from '../../contract/packages.ts';
-import { checkArchive, unpackArchive } from '../../lib/archives/archive.ts';
+import { checkArchive, unpackArchive, type UnpackedFormat } from '../../lib/archives/archive.ts';
 import type { ArchiveLimits } from '../../lib/archives/visitor.ts';
 import { tempDir } from '../support/temp.ts';
 
@@ -33,7 +32,7 @@ export async function bench(bytes: Buffer): Promise<Bench> {
 
 /** Checks that an archive is rejected, whether it is checked or unpacked, and that nothing of it is left. */
 export async function rejected(
-  format: PackageFormat,
+  format: UnpackedFormat,
   bytes: Buffer,
   expected: ErrorCode | { readonly code: ErrorCode; readonly says: string },
   limits: Partial<ArchiveLimits> = {},

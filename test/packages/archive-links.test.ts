@@ -17,11 +17,10 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { unpackArchive, unpackFiles } from '../../lib/archives/archive.ts';
+import { unpackArchive, unpackFiles, type UnpackedFormat } from '../../lib/archives/archive.ts';
 import type { ByteSource } from '../../lib/archives/byte-source.ts';
 import { finishFolders } from '../../lib/archives/folder-writer.ts';
 import { IsthmusError, type ErrorCode } from '../../contract/errors.ts';
-import type { PackageFormat } from '../../contract/packages.ts';
 import { lacks } from '../support/needs.ts';
 import { tempDir } from '../support/temp.ts';
 import { bench, listing, rejected } from './archive-bench.ts';
@@ -30,7 +29,7 @@ import { asiMode, paxEntry, tarGz, zip, type TarEntry, type ZipEntry } from './c
 const run = promisify(execFile);
 
 describe('modes and times', () => {
-  const files: [PackageFormat, Buffer][] = [
+  const files: [UnpackedFormat, Buffer][] = [
     [
       'tar.gz',
       tarGz([
@@ -303,7 +302,7 @@ describe('links and devices', () => {
     await rejected('tar.gz', await readFile(join(root, 'a.tgz')), 'PACKAGE_LINK');
   });
 
-  const kept: [PackageFormat, Buffer][] = [
+  const kept: [UnpackedFormat, Buffer][] = [
     [
       'tar.gz',
       tarGz([

@@ -1,8 +1,7 @@
 // The names of entries: read as the usual tools read them, and none leaves the package.
 import { describe, expect, it } from 'vitest';
-import { unpackArchive } from '../../lib/archives/archive.ts';
+import { unpackArchive, type UnpackedFormat } from '../../lib/archives/archive.ts';
 import type { ErrorCode } from '../../contract/errors.ts';
-import type { PackageFormat } from '../../contract/packages.ts';
 import { bench, listing, rejected } from './archive-bench.ts';
 import { paxEntry, tarEntry, tarGz, unicodePath, zip, type ZipEntry } from './craft.ts';
 
@@ -119,7 +118,7 @@ describe('names', () => {
     ['UTF-8 by its flag that is none', { name: Buffer.from([0x61, 0xff]), content: 'x' }, 'PACKAGE_NAME'],
   ])('zip: %s', (_, entry, code) => rejected('zip', zip([entry]), code));
 
-  it.each<[string, PackageFormat, Buffer, string[]]>([
+  it.each<[string, UnpackedFormat, Buffer, string[]]>([
     [
       'the backslashes of Windows as folders',
       'zip',

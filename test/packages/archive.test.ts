@@ -7,8 +7,7 @@ import { promisify } from 'node:util';
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { checkArchive, unpackArchive } from '../../lib/archives/archive.ts';
-import type { PackageFormat } from '../../contract/packages.ts';
+import { checkArchive, unpackArchive, type UnpackedFormat } from '../../lib/archives/archive.ts';
 import { tempDir } from '../support/temp.ts';
 import { bench, listing, rejected } from './archive-bench.ts';
 import { paxEntry, tarEntry, tarGz, zip, type TarEntry, type ZipEntry } from './craft.ts';
@@ -34,7 +33,7 @@ describe('what a packer makes', () => {
     'bin', 'bin/deep', 'bin/deep/größe – λ.txt', 'bin/start.sh', 'd'.repeat(120), `${'d'.repeat(120)}/${'n'.repeat(150)}`, 'empty', 'none',
   ]; // prettier-ignore
 
-  async function comesOutWhole(root: string, archive: string, format: PackageFormat): Promise<void> {
+  async function comesOutWhole(root: string, archive: string, format: UnpackedFormat): Promise<void> {
     const into = join(root, 'out');
     const contents = await unpackArchive({ path: join(root, archive), format, into });
     expect(contents).toMatchObject({ files: 4, bytes: 300_014 });
@@ -165,7 +164,7 @@ describe('bombs', () => {
 
 describe('not an archive', () => {
   const good = tarGz([{ name: 'a', content: 'x'.repeat(5000) }]);
-  it.each<[string, PackageFormat, Buffer]>([
+  it.each<[string, UnpackedFormat, Buffer]>([
     ['empty tar.gz', 'tar.gz', Buffer.alloc(0)],
     ['empty zip', 'zip', Buffer.alloc(0)],
     ['text', 'tar.gz', Buffer.from('hello')],
@@ -221,7 +220,7 @@ describe('properties', () => {
   const content = fc.string({ maxLength: 600 });
 
   /** Any archive is either unpacked in `into`, or rejected with a code, and `into` is then gone. */
-  async function staysInside(format: PackageFormat, bytes: Buffer): Promise<void> {
+  async function staysInside(format: UnpackedFormat, bytes: Buffer): Promise<void> {
     const { root, archive, into } = await bench(bytes);
     const outcome = await unpackArchive({ path: archive, format, into }).then(
       () => 'unpacked',
@@ -266,7 +265,7 @@ describe('properties', () => {
           }),
           { maxLength: 5 },
         ),
-        fc.constantFrom<PackageFormat>('zip', 'nupkg'),
+        fc.constantFrom<UnpackedFormat>('zip', 'nupkg'),
         (entries, format) => staysInside(format, zip(entries)),
       ),
       { numRuns: 150 },

@@ -54,6 +54,38 @@ async function blobsOnDisk(): Promise<string[]> {
 }
 
 describe('pushing', () => {
+  const zipped = zip([
+    { name: 'META-INF/MANIFEST.MF', content: 'x' },
+    { name: 'a', content: 'yy' },
+  ]);
+
+  it.each<[string, Buffer, object, object]>([
+    ['a zip', zipped, { format: 'zip' }, { unpackedBytes: 3, entries: 2 }],
+    ['a jar', zipped, { format: 'jar', fileName: 'a.jar' }, { fileName: 'a.jar', unpackedBytes: 3, entries: 2 }],
+    [
+      'a wheel without a name',
+      zipped,
+      { format: 'whl' },
+      { fileName: 'Acme.Web.1.0.whl', unpackedBytes: 3, entries: 2 },
+    ],
+    ['a jar that begins with a script', Buffer.concat([Buffer.from('#!/bin/sh\n'), zipped]), { format: 'jar' }, {}],
+    ['a file', randomBytes(100), { format: 'file', fileName: 'app.conf' }, { fileName: 'app.conf' }],
+    ['a file without a name', randomBytes(100), { format: 'file' }, { fileName: 'Acme.Web.1.0' }],
+  ])('measures what %s is unpacked, and names what is one file', async (_, bytes, more, expected) => {
+    const pushed = await push(bytes, '1.0', more);
+    expect(pushed).toMatchObject(expected);
+    if (!('entries' in expected)) expect(pushed).not.toHaveProperty('entries');
+    expect(await feed.find('acme.web', '1.0')).toMatchObject(expected);
+  });
+
+  it.each(['../x', '..', 'a/b', 'a\u0000', ''])('takes no file with the name %j', async (fileName) => {
+    await expect(push(randomBytes(10), '1.0', { format: 'file', fileName })).rejects.toMatchObject({
+      code: 'INVALID_FIELD',
+      field: 'fileName',
+    });
+    expect(await blobsOnDisk()).toEqual([]);
+  });
+
   it('finds a package by any spelling of its version, and shows the one that was pushed, with one event', async () => {
     const bytes = app();
     expect(await push(bytes, '01.0+build.5')).toEqual({
@@ -63,6 +95,7 @@ describe('pushing', () => {
         sha256: digest(bytes),
         sizeBytes: bytes.length,
         format: 'tar.gz',
+        ...{ unpackedBytes: 50_001, entries: 2 },
         created: true,
       },
     });

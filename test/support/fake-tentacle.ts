@@ -127,6 +127,8 @@ export class FakeTentacle {
   readonly cancels: string[] = [];
   /** Every package call that was answered: `acquire web 1.0.0`. */
   readonly packageCalls: string[] = [];
+  /** What was to be made of each package that was acquired. */
+  readonly acquired: object[] = [];
   /** The next so many starts happen, and their replies are lost with the connection. */
   loseStartReplies = 0;
   /** The next so many starts are denied: it has no descriptor left. */
@@ -272,9 +274,10 @@ export class FakeTentacle {
       AcquirePackage: (call) => {
         const { payload } = this.#accept(call.request.envelope);
         if (this.#stalls('acquire')) return;
-        const { package: wanted, sources } = packagePayloads.decode(payload);
+        const { package: wanted, sources, fileName, unpackedBytes, entries } = packagePayloads.decode(payload);
         if (this.failAcquire !== undefined) throw new IsthmusError(this.failAcquire, 'wrong bytes', { hop: this.name });
         this.packageCalls.push(`acquire ${wanted?.id} ${wanted?.version}`);
+        this.acquired.push({ format: wanted?.format, fileName, unpackedBytes, entries });
         const size = wanted?.sizeBytes ?? 0;
         const from = sources[0]?.node ?? 'nowhere';
         const progress: AcquireProgress = { receivedBytes: size, totalBytes: size, from, done: true };

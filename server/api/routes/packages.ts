@@ -174,7 +174,8 @@ function pushRoute(app: ApiInstance, context: ApiContext): void {
       const version = request.query.version ?? request.headers['x-package-version'];
       const sent = request.headers['content-length'];
       const sizeBytes = sent === undefined ? undefined : Number(sent);
-      const meta = { id, version, format: request.query.format, sizeBytes };
+      const { format, fileName } = request.query;
+      const meta = { id, version, format, fileName, sizeBytes };
       const { keyId } = principalOf(request);
       const pushed = await services.pushPackage(request.raw, meta, keyId).catch(async (thrown: unknown) => {
         // An aborted upload, or one for which there is no room, is not a denial.
@@ -193,6 +194,6 @@ function toSummary({ versions, totalBytes, usedBy, ...latest }: PackageSummary):
   return { ...toView(latest), versions, totalBytes, usedBy };
 }
 
-function toView({ id, version, sha256, sizeBytes, format, publishedAt }: Package): PackageVersionView {
-  return { id, version, sha256, sizeBytes, format, publishedAt };
+function toView({ idKey: _idKey, versionKey: _versionKey, ...view }: Package): PackageVersionView {
+  return view;
 }

@@ -2,6 +2,7 @@
 // settle, which keeps the release once all of it has succeeded, or puts the one before back where it is installed.
 import { Type } from 'typebox';
 import { IsthmusError } from '../../../contract/errors.ts';
+import { isArchive } from '../../../contract/packages.ts';
 import {
   FilePattern,
   LONGEST_FILE_PATTERN,
@@ -43,6 +44,13 @@ export const packageStep: StepHandler<PackageStep> = {
   kind: 'package',
   schema: CheckedPackageStep,
   packageId: (step) => step.package.id,
+  checkPackage: ({ name, unpack }, { id, version, format, entries }) => {
+    if (unpack !== true || entries !== undefined || isArchive(format)) return;
+    const what = format === 'file' ? 'is no archive' : 'is not a zip that can be unpacked';
+    throw new IsthmusError('INVALID_FIELD', `${id} ${version} ${what}, and step ${name} has \`unpack: true\``, {
+      field: `packages.${name}`,
+    });
+  },
   plan(step, context) {
     const pre = step.preDeploy === undefined ? [] : ['pre'];
     const post = step.postDeploy === undefined ? [] : ['post'];
@@ -84,11 +92,14 @@ function deployScript(step: PackageStep, script: StepScript | undefined, context
 
 function packageRunner(action: PackageAction, step: PackageStep, context: ActionContext): TicketRunner {
   const { target: machine, hasFailed, findSources, release } = context;
-  const { id, version, sha256, sizeBytes, format } = pinnedFor(step, context);
+  const pinned = pinnedFor(step, context);
+  const { id, version, sha256, sizeBytes } = pinned;
+  const { format, ...made } = madeOf(step, pinned);
   const installation = installationOf(step, context);
   const payload: PackagePayload = {
     package: { id, version, sha256, sizeBytes, format },
     installation,
+    ...made,
     ...(action === 'stage' ? stagingOf(step, context) : {}),
     ...(action === 'activate' && step.installTo !== undefined ? { installTo: step.installTo } : {}),
     ...(action === 'settle' ? { revert: hasFailed } : {}),
@@ -101,9 +112,21 @@ function packageRunner(action: PackageAction, step: PackageStep, context: Action
     },
   };
   const { push } = step;
-  const from = action === 'acquire' ? { feed: feedOf(step, context.variables.values), push } : undefined;
+  const from =
+    action === 'acquire'
+      ? { feed: feedOf(step, context.variables.values), push, placed: format === 'file' }
+      : undefined;
   return (run, ticket) =>
     runPackageTicket(run, ticket, { action, payload, findSources, from, onSucceeded: onSucceeded[action] });
+}
+
+/** What the machine makes of the bytes: it unpacks them, within what the release pins, or gives them a name. */
+function madeOf({ unpack }: PackageStep, { format, sizeBytes, fileName, ...pinned }: PinnedPackage) {
+  if (!isArchive(format) && unpack !== true) {
+    return { format: 'file', fileName: fileName ?? '', unpackedBytes: sizeBytes, entries: 1 };
+  }
+  const { unpackedBytes = 0, entries = 0 } = pinned;
+  return { format: isArchive(format) ? format : 'zip', unpackedBytes, entries };
 }
 
 /** What only staging needs: accounts and permissions of the files, and the variables to substitute. */

@@ -10,6 +10,7 @@ export const migration0002: Migration = {
     await packageSources(db);
     await contents(db);
     await db.schema.alterTable('projects').addColumn('warm_json', 'text').execute();
+    await unpacked(db);
   },
 };
 
@@ -65,4 +66,11 @@ async function mirrorPins(db: Kysely<never>): Promise<void> {
     .addColumn('version_key', 'text', (column) => column.notNull())
     .addPrimaryKeyConstraint('mirror_pins_key', ['mirror', 'id_key', 'version_key'])
     .execute();
+}
+
+/** What a package is when it is unpacked, and its name when it is not: null for those that were not measured. */
+async function unpacked(db: Kysely<never>): Promise<void> {
+  await db.schema.alterTable('packages').addColumn('unpacked_bytes', 'bigint').execute();
+  await db.schema.alterTable('packages').addColumn('entries', 'bigint').execute();
+  await db.schema.alterTable('packages').addColumn('file_name', 'text').execute();
 }

@@ -16,6 +16,11 @@ export interface Package {
   readonly sizeBytes: number;
   readonly format: PackageFormat;
   readonly publishedAt: number;
+  /** Of its files when it is unpacked, and its entries: both or neither are known. */
+  readonly unpackedBytes?: number;
+  readonly entries?: number;
+  /** Of a package that is one file on a machine, unless it is unpacked. */
+  readonly fileName?: string;
 }
 
 /** A release that pins a package version. */
@@ -54,6 +59,9 @@ export class PackageRepository {
           size_bytes: entry.sizeBytes,
           format: entry.format,
           published_at: entry.publishedAt,
+          unpacked_bytes: entry.unpackedBytes ?? null,
+          entries: entry.entries ?? null,
+          file_name: entry.fileName ?? null,
         })
         .execute(),
     );
@@ -161,5 +169,8 @@ function toPackage(row: Selectable<Schema['packages']>): Package {
     sizeBytes: row.size_bytes,
     format: row.format,
     publishedAt: row.published_at,
+    ...(row.unpacked_bytes === null ? {} : { unpackedBytes: row.unpacked_bytes }),
+    ...(row.entries === null ? {} : { entries: row.entries }),
+    ...(row.file_name === null ? {} : { fileName: row.file_name }),
   };
 }

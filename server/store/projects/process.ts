@@ -22,4 +22,9 @@ export interface PinnedPackage {
   readonly sha256: string;
   readonly sizeBytes: number;
   readonly format: PackageFormat;
+  /** Absent where it cannot be unpacked, or was not measured when it was pushed. */
+  readonly unpackedBytes?: number;
+  readonly entries?: number;
+  /** Of a package that is one file on a machine, unless it is unpacked. */
+  readonly fileName?: string;
 }

@@ -26,6 +26,8 @@ export interface SourcesAbout {
   readonly feed?: string | undefined;
   /** The machine may not fetch. */
   readonly push?: boolean | undefined;
+  /** The package is one file there, and is not unpacked. */
+  readonly placed?: boolean | undefined;
 }
 
 /** The sources from which a tentacle may fetch a digest, nearest first, and the download token that allows it. */
@@ -47,7 +49,7 @@ export interface PackageWork {
   readonly payload: PackagePayload;
   readonly findSources: FindSources;
   /** What the step says of its sources. */
-  readonly from?: Pick<SourcesAbout, 'feed' | 'push'> | undefined;
+  readonly from?: Pick<SourcesAbout, 'feed' | 'push' | 'placed'> | undefined;
   /** Runs in the transaction that ends the ticket, when it has succeeded. */
   readonly onSucceeded?: ((tx: StoreTransaction) => Promise<void>) | undefined;
 }
