@@ -92,7 +92,12 @@ interface RunningPull {
   readonly ended: AbortController;
   /** Calls to `warm` that wait for it. */
   warmers: number;
+  /** Somebody else waits for it, so that it goes on when they leave. */
+  isRequested: boolean;
 }
+
+/** Why a fetch is joined: for a requester that waits, for what comes at any rate, or to warm until its caller leaves. */
+type Purpose = 'request' | 'background' | 'warm';
 
 /** Between two reports of progress. */
 const PROGRESS_EVERY_MS = 500;
@@ -105,7 +110,7 @@ export class MirrorCache {
   readonly #space: Space;
   readonly #uses: Uses;
   readonly #counters: Counters;
-  /** What is not evicted. */
+  /** What it keeps. */
   readonly protection: Protection;
   readonly #pulls = new Map<string, RunningPull>();
   readonly #runs = new Set<Promise<void>>();
@@ -118,8 +123,7 @@ export class MirrorCache {
     this.#counters = new Counters(saved.counts);
     this.protection = new Protection(saved.pins);
     this.#space = new Space({
-      ...{ blobs, limits, log, otherBytes, uses: this.#uses },
-      isProtected: (sha256) => this.protection.isProtected(sha256),
+      ...{ blobs, limits, log, otherBytes, uses: this.#uses, protection: this.protection },
       onEvicted: (_evicted, reason) => (this.#counters.counts.evictions[reason] += 1),
     });
   }
@@ -160,7 +164,7 @@ export class MirrorCache {
     const unhold = this.#space.hold(blob.sha256);
     try {
       // Without a requester the mirror has a download token of its own, from the server.
-      const { begun, ended } = this.#pullOf({ ...blob, downloadToken: '' });
+      const { begun, ended } = await this.#join({ ...blob, downloadToken: '' }, 'background');
       await begun;
       await pauseUntil(() => () => undefined, { signals: [ended.signal] });
     } catch (err) {
@@ -194,12 +198,11 @@ export class MirrorCache {
           counts.hits += 1;
           return this.#counters.served(storedBody(stored, unhold), sinceMs);
         }
-        const isShared = this.#pulls.has(sha256);
-        const running = this.#pullOf(wanted, rate?.maxBytesPerS);
-        if (rate === undefined) running.throttle.lift();
+        const before = this.#pulls.get(sha256);
+        const running = await this.#join(wanted, rate === undefined ? 'request' : 'background', rate?.maxBytesPerS);
         const body = await (await running.begun).follow();
         if (body !== undefined) {
-          counts[isShared ? 'sharedFetches' : 'fetches'] += 1;
+          counts[running === before ? 'sharedFetches' : 'fetches'] += 1;
           return this.#counters.served(following(body, unhold), sinceMs);
         }
         // The fetch ended between the two checks: the blob is on disk by now, or a new fetch starts after that run.
@@ -251,7 +254,7 @@ export class MirrorCache {
         if (stored !== undefined) return { cached };
         // As good as requested: it would be the first to be evicted otherwise.
         if (cached) this.#uses.used(wanted.sha256);
-        await this.#warmOnce(this.#pullOf(wanted, maxBytesPerS), signal, onProgress);
+        await this.#warmOnce(await this.#join(wanted, 'warm', maxBytesPerS), signal, onProgress);
         await nextTurn();
       }
     } finally {
@@ -266,7 +269,6 @@ export class MirrorCache {
   }
 
   async #warmOnce(running: RunningPull, signal: AbortSignal, onProgress: Warming['onProgress']): Promise<void> {
-    running.warmers += 1;
     try {
       const pull = await unlessAborted(running.begun, [signal]);
       while (!running.ended.signal.aborted) {
@@ -278,7 +280,7 @@ export class MirrorCache {
       pull.assertNotFailed();
     } finally {
       running.warmers -= 1;
-      if (signal.aborted && running.warmers === 0 && !running.throttle.isLifted) {
+      if (signal.aborted && running.warmers === 0 && !running.isRequested) {
         running.cancel.abort(new IsthmusError('CANCELLED', 'nobody waits for this package any more'));
       }
     }
@@ -290,6 +292,20 @@ export class MirrorCache {
     this.#deps.states.stop();
     await Promise.allSettled([...this.#pulls.values()].map(({ begun }) => begun));
     await Promise.allSettled([...this.#runs]);
+  }
+
+  /** Joins the fetch of a package. One that was cancelled ends first, and another begins. */
+  async #join(wanted: WantedBlob, purpose: Purpose, maxBytesPerS?: number): Promise<RunningPull> {
+    for (;;) {
+      const pulling = this.#pulls.get(wanted.sha256);
+      if (pulling?.cancel.signal.aborted !== true) break;
+      await pauseUntil(() => () => undefined, { signals: [pulling.ended.signal] });
+    }
+    const running = this.#pullOf(wanted, maxBytesPerS);
+    if (purpose === 'warm') running.warmers += 1;
+    else running.isRequested = true;
+    if (purpose === 'request') running.throttle.lift();
+    return running;
   }
 
   /** The fetch of a package, which begins unless it is running; at this rate until somebody waits for it. */
@@ -305,7 +321,7 @@ export class MirrorCache {
     ended.signal.addEventListener('abort', () => this.#pulls.delete(sha256), { once: true });
     const begun = this.#begin(wanted, throttle, cancel.signal, ended);
     begun.catch(() => ended.abort());
-    const running = { begun, throttle, cancel, ended, warmers: 0 };
+    const running = { begun, throttle, cancel, ended, warmers: 0, isRequested: false };
     this.#pulls.set(sha256, running);
     return running;
   }
@@ -324,7 +340,8 @@ export class MirrorCache {
     const { find, connect, states, log, onWrongSource, onSlowSource, floors, stallMs = STALL_MS } = this.#deps;
     const found = await find(sha256, downloadToken);
     const request = { sha256, downloadToken: found.downloadToken };
-    const hasRoom = await this.#space.reserve(sha256, sizeBytes);
+    const extent = () => ({ pins: throttle.isLifted || this.protection.isLeased(sha256) });
+    const hasRoom = await this.#space.reserve({ sha256, sizeBytes }, extent());
     if (!hasRoom) log.warn({ sha256, sizeBytes }, 'no room for this package; it is passed on uncached');
     const writer = hasRoom ? await this.#openWriter({ sha256, sizeBytes }) : undefined;
     if (writer === undefined) this.#counters.counts.uncached += 1;
@@ -348,7 +365,7 @@ export class MirrorCache {
       });
       log.info({ sha256, sizeBytes, from, failed }, 'fetched a package');
     };
-    const makeRoom = async () => (await this.#space.evictOne('write')) !== undefined;
+    const makeRoom = () => this.#space.evictOne('write', extent());
     const pull = new Pull({ sizeBytes, fetchInto, makeRoom }, writer);
     const unhold = this.#space.hold(sha256);
     const run = pull.run(this.#stopping.signal).finally(() => {

@@ -1,9 +1,12 @@
 // The disk space of a mirror's cache: a quota, and free space that must remain on the disk. Each is a high-water mark;
-// once it is reached, packages are evicted down to a low-water mark. What is least used goes first (uses.ts), and nothing
-// that is being served, is pinned or has a lease (protection.ts).
+// once it is reached, packages are evicted down to a low-water mark. What is least used goes first (uses.ts). Pins
+// (protection.ts) go after all else, the least important first, as many as it takes, and only for what somebody waits for
+// or has a lease. What is being served or has a lease never goes.
 import type { Logger } from '../lib/telemetry/log.ts';
-import type { BlobStore, StoredBlob } from '../lib/blobs/blob-store.ts';
+import type { BlobStore } from '../lib/blobs/blob-store.ts';
+import type { BlobInfo } from '../lib/blobs/blob-writer.ts';
 import { freeBytes } from '../lib/files/disk-space.ts';
+import type { Protection } from './protection.ts';
 import type { Uses } from './uses.ts';
 
 export interface SpaceLimits {
@@ -27,7 +30,7 @@ export interface SpaceDeps {
   readonly blobs: BlobStore;
   readonly limits: SpaceLimits;
   readonly uses: Pick<Uses, 'compare' | 'evicted'>;
-  readonly isProtected: (sha256: string) => boolean;
+  readonly protection: Pick<Protection, 'isLeased' | 'isPinned' | 'importanceOf'>;
   /** Bytes that others keep beside the packages. */
   readonly otherBytes: () => number;
   readonly onEvicted: (evicted: Evicted, reason: EvictionReason) => void;
@@ -39,10 +42,16 @@ interface Survey {
   readonly missingBytes: number;
   readonly lowMissingBytes: number;
   readonly reason: EvictionReason;
-  readonly evictableBytes: number;
+}
+
+/** What is evicted. */
+interface Extent {
+  /** Pins, too. */
+  readonly pins: boolean;
 }
 
 const DEFAULT_LOW_WATER_PERCENT = 90;
+const ALL_BUT_PINS: Extent = { pins: false };
 
 export class Space {
   readonly #deps: SpaceDeps;
@@ -73,10 +82,10 @@ export class Space {
   }
 
   /** Reserves room for a blob, evicting others; false when there is not enough. */
-  async reserve(sha256: string, sizeBytes: number): Promise<boolean> {
+  async reserve({ sha256, sizeBytes }: BlobInfo, extent: Extent): Promise<boolean> {
     // Reserved first, so that two concurrent calls do not count on the same room.
     this.#reserved.set(sha256, sizeBytes);
-    const hasRoom = sizeBytes <= this.#deps.limits.quotaBytes && (await this.#makeRoom());
+    const hasRoom = sizeBytes <= this.#deps.limits.quotaBytes && (await this.#makeRoom(extent));
     if (!hasRoom) this.unreserve(sha256);
     this.#isFull = !hasRoom;
     return hasRoom;
@@ -87,11 +96,10 @@ export class Space {
     this.#reserved.delete(sha256);
   }
 
-  /** Evicts what is least worth keeping; undefined when there is nothing that may go. */
-  async evictOne(reason: EvictionReason): Promise<Evicted | undefined> {
-    const [first] = await this.#evictable();
-    if (first !== undefined) await this.#evict(first, reason);
-    return first;
+  /** Evicts what is least worth keeping; whether there was anything that may go. */
+  async evictOne(reason: EvictionReason, extent: Extent): Promise<boolean> {
+    for (const each of await this.#evictable(extent)) if (await this.#evict(each, reason, extent)) return true;
+    return false;
   }
 
   /** What a collection removes: damaged files, interrupted downloads, and packages down to the low-water marks. */
@@ -99,32 +107,40 @@ export class Space {
     const { lowMissingBytes } = await this.#survey();
     const removed: Evicted[] = [];
     let freed = 0;
-    for (const each of await this.#evictable()) {
+    for (const each of await this.#evictable(ALL_BUT_PINS)) {
       if (each.what === 'package' && freed >= lowMissingBytes) break;
+      if (!dryRun && !(await this.#evict(each, 'gc', ALL_BUT_PINS))) continue;
       freed += each.sizeBytes;
       removed.push(each);
-      if (!dryRun) await this.#evict(each, 'gc');
     }
     return removed;
   }
 
-  async #makeRoom(): Promise<boolean> {
+  async #makeRoom(extent: Extent): Promise<boolean> {
     for (let survey = await this.#survey(); survey.missingBytes > 0; survey = await this.#survey()) {
-      // Nothing is evicted when even an empty cache would not be enough.
-      if (survey.missingBytes > survey.evictableBytes || !(await this.#evictToLowWater(survey.reason))) return false;
+      // Nothing is evicted when even all that may go would not be enough.
+      if (survey.missingBytes > sum(await this.#evictable(extent))) return false;
+      const hasEvicted = (await this.#evictToLowWater(survey)) || (await this.evictOne(survey.reason, extent));
+      if (!hasEvicted) return false;
     }
     return true;
   }
 
   /** Whether anything went. */
-  async #evictToLowWater(reason: EvictionReason): Promise<boolean> {
-    let hasEvicted = false;
-    while ((await this.#survey()).lowMissingBytes > 0 && (await this.evictOne(reason)) !== undefined) hasEvicted = true;
-    return hasEvicted;
+  async #evictToLowWater({ lowMissingBytes, reason }: Survey): Promise<boolean> {
+    let freed = 0;
+    for (const each of await this.#evictable(ALL_BUT_PINS)) {
+      if (freed >= lowMissingBytes) break;
+      if (await this.#evict(each, reason, ALL_BUT_PINS)) freed += each.sizeBytes;
+    }
+    return freed > 0;
   }
 
-  async #evict({ sha256, sizeBytes, what }: Evicted, reason: EvictionReason): Promise<void> {
+  /** Whether it went: it may have come to be used, reserved or kept since it was chosen. */
+  async #evict(evicted: Evicted, reason: EvictionReason, extent: Extent): Promise<boolean> {
+    const { sha256, sizeBytes, what } = evicted;
     const { blobs, uses, onEvicted, log } = this.#deps;
+    if (!this.#mayGo(evicted, extent)) return false;
     if (what === 'partial') await blobs.dropPartial(sha256);
     else if (what === 'damaged') await blobs.dropDamaged(sha256);
     else {
@@ -132,34 +148,38 @@ export class Space {
       uses.evicted(sha256);
       await blobs.delete(sha256);
     }
-    onEvicted({ sha256, sizeBytes, what }, reason);
+    onEvicted(evicted, reason);
+    return true;
   }
 
   /** All that may go, what goes first first. */
-  async #evictable(): Promise<Evicted[]> {
-    const { blobs, uses } = this.#deps;
-    const partials = (await blobs.partials()).filter(({ sha256 }) => !this.#reserved.has(sha256));
-    const packages = blobs.list().filter((blob) => this.#mayGo(blob));
+  async #evictable(extent: Extent): Promise<Evicted[]> {
+    const { blobs, uses, protection } = this.#deps;
+    const importance = ({ sha256 }: BlobInfo) => protection.importanceOf(sha256);
+    const [damaged, partials] = [await blobs.damaged(), await blobs.partials()];
+    const packages = blobs.list().sort((a, b) => importance(a) - importance(b) || uses.compare(a, b));
     const as = (what: Evicted['what']) => {
-      return ({ sha256, sizeBytes }: Pick<Evicted, 'sha256' | 'sizeBytes'>): Evicted => ({ sha256, sizeBytes, what });
+      return ({ sha256, sizeBytes }: BlobInfo): Evicted => ({ sha256, sizeBytes, what });
     };
     return [
-      ...(await blobs.damaged()).map(as('damaged')),
+      ...damaged.map(as('damaged')),
       ...partials.sort((a, b) => a.modifiedAtMs - b.modifiedAtMs).map(as('partial')),
-      ...packages.sort((a, b) => uses.compare(a, b)).map(as('package')),
-    ];
+      ...packages.map(as('package')),
+    ].filter((each) => this.#mayGo(each, extent));
   }
 
-  #mayGo({ sha256 }: Pick<StoredBlob, 'sha256'>): boolean {
-    return !this.#serving.has(sha256) && !this.#deps.isProtected(sha256);
+  #mayGo({ sha256, what }: Evicted, { pins }: Extent): boolean {
+    if (what === 'damaged') return true;
+    if (what === 'partial') return !this.#reserved.has(sha256);
+    const { protection } = this.#deps;
+    return !this.#serving.has(sha256) && !protection.isLeased(sha256) && (pins || !protection.isPinned(sha256));
   }
 
-  /** How much room is missing, and how much eviction could free. */
+  /** How much room is missing. */
   async #survey(): Promise<Survey> {
     const { blobs, limits, otherBytes } = this.#deps;
     const { quotaBytes, minFreeBytes, lowWaterPercent = DEFAULT_LOW_WATER_PERCENT } = limits;
-    const evictable = await this.#evictable();
-    const left = sum(evictable.filter(({ what }) => what !== 'package'));
+    const left = sum((await this.#evictable(ALL_BUT_PINS)).filter(({ what }) => what !== 'package'));
     let reserved = 0;
     for (const bytes of this.#reserved.values()) reserved += bytes;
     // Reservations count in full. A part may be written already, which only errs on the safe side.
@@ -174,7 +194,6 @@ export class Space {
         Math.max(minFreeBytes, (minFreeBytes / lowWaterPercent) * 100) - free,
       ),
       reason: overQuota >= underFree ? 'quota' : 'free-space',
-      evictableBytes: sum(evictable),
     };
   }
 }

@@ -2,6 +2,7 @@
 // people pinned; leases of open deployments, renewed as long as these are open.
 import { background, every } from '../../lib/async/background.ts';
 import type { Logger } from '../../lib/telemetry/log.ts';
+import { compareText } from '../../lib/text/compare.ts';
 import type { KeepPayload } from '../../proto/gen/isthmus/mirror/v1/KeepPayload.ts';
 import type { Store } from '../store/store.ts';
 import type { Mirrors } from './mirrors.ts';
@@ -25,13 +26,20 @@ export async function protectionByMirror({
   store,
   mirrorsOf,
 }: Pick<ProtectionDeps, 'store' | 'mirrorsOf'>): Promise<ReadonlyMap<string, KeepPayload>> {
+  // In the order in which they are added: a mirror evicts the last first, when it must.
   const pins = new Map<string, Set<string>>();
   const leases = new Map<string, Map<string, string>>();
   const pin = (mirror: string, sha256: string) => within(pins, mirror, () => new Set<string>()).add(sha256);
-  for (const { machine, sha256 } of await store.mirrorPins.installed()) {
-    for (const mirror of mirrorsOf(machine)) pin(mirror, sha256);
-  }
+  const installed = await store.mirrorPins.installed();
+  const pinInstalled = (which: 'sha256' | 'previousSha256') => {
+    const digests = installed.map(({ machine, [which]: sha256 }) => ({ machine, sha256 }));
+    for (const { machine, sha256 } of digests.toSorted((a, b) => compareText(a.sha256 ?? '', b.sha256 ?? ''))) {
+      if (sha256 !== null) for (const mirror of mirrorsOf(machine)) pin(mirror, sha256);
+    }
+  };
   for (const { mirror, sha256 } of await store.mirrorPins.pinned()) pin(mirror, sha256);
+  pinInstalled('sha256');
+  pinInstalled('previousSha256');
   for (const { machine, sha256, task } of await store.mirrorPins.needed()) {
     for (const mirror of mirrorsOf(machine)) within(leases, mirror, () => new Map<string, string>()).set(sha256, task);
   }
@@ -40,7 +48,7 @@ export async function protectionByMirror({
     [...mirrors].map((mirror) => [
       mirror,
       {
-        pins: [...(pins.get(mirror) ?? [])].sort(),
+        pins: [...(pins.get(mirror) ?? [])],
         leases: [...(leases.get(mirror) ?? [])].map(([sha256, task]) => ({ sha256, task, forS: LEASE_S })),
       },
     ]),

@@ -13,14 +13,11 @@ export const keepingMutants: Mutants = {
   },
   'leased-package-evicted': {
     file: 'mirror/space.ts',
-    find: ' && !this.#deps.isProtected(sha256)',
+    find: ' && !protection.isLeased(sha256)',
     replace: '',
     red: {
       file: 'test/packages/keeping.test.ts',
-      test: [
-        'eviction',
-        'spares what is pinned and what has a lease, and passes on what has no room, as an alarm that ends',
-      ],
+      test: ['eviction', 'spares what has a lease, and passes on what has no room, as an alarm that ends'],
     },
   },
   'popular-package-evicted': {

@@ -19,6 +19,24 @@ export const mirrorsMutants: Mutants = {
       test: ['the service of a mirror', 'takes only orders that the server signed for it, of their kind and in time'],
     },
   },
+  'joins-a-cancelled-fetch': {
+    file: 'mirror/cache.ts',
+    find: 'if (pulling?.cancel.signal.aborted !== true) break;',
+    replace: 'break;',
+    red: {
+      file: 'test/packages/keeping.test.ts',
+      test: ['a warming that is cancelled takes nobody with it who comes meanwhile'],
+    },
+  },
+  'pins-shut-a-release-out': {
+    file: 'mirror/cache.ts',
+    find: 'throttle.isLifted || this.protection',
+    replace: 'this.protection',
+    red: {
+      file: 'test/packages/keeping.test.ts',
+      test: ['eviction', 'gives up the least important pin for what somebody waits for, and fetches that once'],
+    },
+  },
   'a-rate-that-stays': {
     file: 'mirror/cache.ts',
     find: 'throttle.onLift(() => this.#liftAbove(source, request, signal))',

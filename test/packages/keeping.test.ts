@@ -4,16 +4,18 @@ import { createHash, randomBytes } from 'node:crypto';
 import { readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { IsthmusError } from '../../contract/errors.ts';
 import { silentLogger } from '../../lib/telemetry/log.ts';
 import { Protection } from '../../mirror/protection.ts';
 import { readCacheState, saveCacheState } from '../../mirror/saved-state.ts';
 import { scrub } from '../../mirror/scrub.ts';
+import { Space } from '../../mirror/space.ts';
 import { Uses } from '../../mirror/uses.ts';
 import { createTestMesh, type TestMesh } from '../support/identities.ts';
 import { tempDir } from '../support/temp.ts';
 import { waitFor } from '../support/wait.ts';
-import { startMirrorBench, type MirrorBench, type MirrorBenchOptions } from './mirror-bench.ts';
-import { startOrigin, type Origin } from './origin.ts';
+import { startMirrorBench, testDownloadToken, type MirrorBench, type MirrorBenchOptions } from './mirror-bench.ts';
+import { stallAt, startOrigin, type Origin } from './origin.ts';
 
 interface Blob {
   readonly body: Buffer;
@@ -67,6 +69,12 @@ async function stored(folder: string): Promise<string[]> {
     .sort();
 }
 
+/** Fetches what nobody waits for. */
+function warm({ cache }: MirrorBench, { sha256, sizeBytes }: Blob, signal = new AbortController().signal) {
+  const wanted = { sha256, sizeBytes, downloadToken: testDownloadToken(sizeBytes) };
+  return cache.warm(wanted, { maxBytesPerS: 0, signal, onProgress: () => undefined });
+}
+
 const digests = (...blobs: readonly Blob[]) => blobs.map(({ sha256 }) => sha256).sort();
 
 async function damage(folder: string, { sha256, body }: Blob): Promise<void> {
@@ -76,22 +84,53 @@ async function damage(folder: string, { sha256, body }: Blob): Promise<void> {
 }
 
 describe('eviction', () => {
-  it('spares what is pinned and what has a lease, and passes on what has no room, as an alarm that ends', async () => {
+  it('spares what has a lease, and passes on what has no room, as an alarm that ends', async () => {
     const { mirror, blobs, folder } = await bench(4, { quotaBytes: 250_000 });
-    const [pinned, leased, third, fourth] = blobs as [Blob, Blob, Blob, Blob];
-    await whole(mirror, pinned);
-    await whole(mirror, leased);
-    const lease = { sha256: leased.sha256, task: 'task-1', forMs: 600_000 };
-    mirror.cache.protection.replace({ pins: [pinned.sha256], leases: [lease] });
+    const [first, second, third, fourth] = blobs as [Blob, Blob, Blob, Blob];
+    await whole(mirror, first);
+    await whole(mirror, second);
+    const lease = ({ sha256 }: Blob) => ({ sha256, task: 'task-1', forMs: 600_000 });
+    mirror.cache.protection.replace({ pins: [second.sha256], leases: [lease(first), lease(second)] });
     await whole(mirror, third);
     expect(mirror.cache.isFull).toBe(true);
     expect(mirror.cache.counts.uncached).toBe(1);
-    expect(await stored(folder)).toEqual(digests(pinned, leased));
-    mirror.cache.protection.replace({ pins: [pinned.sha256], leases: [] });
+    expect(await stored(folder)).toEqual(digests(first, second));
+    mirror.cache.protection.replace({ pins: [second.sha256], leases: [] });
     await whole(mirror, fourth);
     expect(mirror.cache.isFull).toBe(false);
-    expect(await stored(folder)).toEqual(digests(pinned, fourth));
+    expect(await stored(folder)).toEqual(digests(second, fourth));
     expect(mirror.cache.counts.evictions).toEqual({ quota: 1, 'free-space': 0, write: 0, gc: 0 });
+  });
+
+  it('gives up the least important pin for what somebody waits for, and fetches that once', async () => {
+    const { mirror, blobs, origins, folder } = await bench(3, { quotaBytes: 250_000 });
+    const [live, before, next] = blobs as [Blob, Blob, Blob];
+    await whole(mirror, before);
+    await whole(mirror, live);
+    mirror.cache.protection.replace({ pins: [live.sha256, before.sha256], leases: [] });
+    // To warm is no reason.
+    await expect(warm(mirror, next)).rejects.toMatchObject({ code: 'DISK_FULL' });
+    await Promise.all([whole(mirror, next), whole(mirror, next), whole(mirror, next)]);
+    expect(origins[2]!.requests.filter(({ url }) => url.endsWith(next.sha256))).toHaveLength(1);
+    expect(await stored(folder)).toEqual(digests(live, next));
+  });
+
+  it('looks again at what is kept before each deletion', async () => {
+    const { mirror, blobs, folder } = await bench(3);
+    for (const each of blobs) await whole(mirror, each);
+    const small = new Space({
+      ...{ blobs: mirror.blobs, limits: { quotaBytes: 1, minFreeBytes: 0 }, log: silentLogger(), uses: new Uses() },
+      otherBytes: () => 0,
+      protection: mirror.cache.protection,
+      // Told while the first goes.
+      onEvicted: ({ sha256 }) => {
+        const kept = blobs.filter((each) => each.sha256 !== sha256).map((each) => each.sha256);
+        mirror.cache.protection.replace({ pins: kept, leases: [] });
+      },
+    });
+    expect(await small.collect({ dryRun: true })).toHaveLength(3);
+    expect(await small.collect({ dryRun: false })).toHaveLength(1);
+    expect(await stored(folder)).toHaveLength(2);
   });
 
   it('begins at the high-water mark and goes on to the low one', async () => {
@@ -144,11 +183,24 @@ describe('eviction', () => {
   });
 });
 
+it('a warming that is cancelled takes nobody with it who comes meanwhile', async () => {
+  const { mirror, blobs, origins } = await bench(1);
+  const [wanted] = blobs as [Blob];
+  origins[0]!.behave(stallAt(0.5));
+  const stop = new AbortController();
+  const cancelled = warm(mirror, wanted, stop.signal);
+  await waitFor(async () => (await mirror.cache.usage()).partialBytes > 0);
+  stop.abort(new IsthmusError('CANCELLED', 'the window has closed'));
+  await expect(cancelled).rejects.toMatchObject({ code: 'CANCELLED' });
+  const [again] = await Promise.all([warm(mirror, wanted), whole(mirror, wanted)]);
+  expect(again).toEqual({ cached: false });
+});
+
 describe('a lease', () => {
   it('ends by itself unless it is renewed, a pin does not', async () => {
     const protection = new Protection(['p']);
     protection.replace({ pins: ['p'], leases: [{ sha256: 'l', task: 'task-1', forMs: 20 }] });
-    expect(protection.isProtected('l')).toBe(true);
+    expect(protection.isLeased('l')).toBe(true);
     await waitFor(() => !protection.isLeased('l'));
     expect(protection.isPinned('p')).toBe(true);
   });

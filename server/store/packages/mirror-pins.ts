@@ -8,14 +8,15 @@ export interface MirrorPin {
   readonly versionKey: string;
 }
 
-/** Bytes that a machine has now, or had before. */
+/** Bytes that a machine has now, and those that it had before. */
 export interface InstalledBytes {
   readonly machine: string;
   readonly sha256: string;
+  readonly previousSha256: string | null;
 }
 
 /** Bytes that an open deployment needs at a machine. */
-export interface NeededBytes extends InstalledBytes {
+export interface NeededBytes extends Pick<InstalledBytes, 'machine' | 'sha256'> {
   readonly task: string;
 }
 
@@ -74,7 +75,7 @@ export class MirrorPinRepository {
 
   /** What each machine has in the environments that it is in, and what it had before. */
   async installed(): Promise<InstalledBytes[]> {
-    const rows = await this.#db
+    return this.#db
       .selectFrom('installed_releases as installed')
       .innerJoin('machine_environments as assigned', (join) =>
         join
@@ -87,12 +88,8 @@ export class MirrorPinRepository {
       .leftJoin('packages', (join) =>
         join.onRef('packages.id_key', '=', 'pin.id_key').onRef('packages.version_key', '=', 'pin.version_key'),
       )
-      .select(['installed.machine', 'installed.sha256', 'packages.sha256 as previous'])
+      .select(['installed.machine', 'installed.sha256', 'packages.sha256 as previousSha256'])
       .execute();
-    return rows.flatMap(({ machine, sha256, previous }) => [
-      { machine, sha256 },
-      ...(previous === null ? [] : [{ machine, sha256: previous }]),
-    ]);
   }
 
   /** What the open deployments need at the machines of their environments. */

@@ -7,7 +7,8 @@ import type { Lease as _isthmus_mirror_v1_Lease, Lease__Output as _isthmus_mirro
  */
 export interface KeepPayload {
   /**
-   * SHA-256 in hex. They stay until the next order.
+   * SHA-256 in hex, the most important first. They stay until the next order, and make room, the last first, only for
+   * what somebody waits for.
    */
   'pins'?: (string)[];
   'leases'?: (_isthmus_mirror_v1_Lease)[];
@@ -18,7 +19,8 @@ export interface KeepPayload {
  */
 export interface KeepPayload__Output {
   /**
-   * SHA-256 in hex. They stay until the next order.
+   * SHA-256 in hex, the most important first. They stay until the next order, and make room, the last first, only for
+   * what somebody waits for.
    */
   'pins': (string)[];
   'leases': (_isthmus_mirror_v1_Lease__Output)[];
