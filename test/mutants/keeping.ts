@@ -39,9 +39,9 @@ export const keepingMutants: Mutants = {
     },
   },
   'version-before-unpinned': {
-    file: 'server/store/packages/mirror-pins.ts',
-    find: 'previous === null ? []',
-    replace: "previous !== '' ? []",
+    file: 'server/mirrors/protection.ts',
+    find: "pinInstalled('previousSha256');",
+    replace: '',
     red: {
       file: 'test/mirrors/keeping.test.ts',
       test: [
