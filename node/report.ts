@@ -1,7 +1,6 @@
 // Reports to the server: links, load, health, denials and parents go up; the children to dial and the desired parents
 // come back. It is one stream, reopened with jitter when it breaks.
 import { statfs } from 'node:fs/promises';
-import { networkInterfaces } from 'node:os';
 import { attempted } from '../lib/async/background.ts';
 import type { IdentityStore } from '../certs/identity.ts';
 import { backoffMs } from '../lib/async/backoff.ts';
@@ -18,6 +17,7 @@ import type { LinkReport } from '../proto/gen/isthmus/topology/v1/LinkReport.ts'
 import type { NodeReport } from '../proto/gen/isthmus/topology/v1/NodeReport.ts';
 import type { TopologyClient } from '../proto/gen/isthmus/topology/v1/Topology.ts';
 import type { AbandonedSources } from './sources/abandoned.ts';
+import { OwnAddresses } from './own-addresses.ts';
 import { Reparenting } from './reparenting.ts';
 import type { DialAssignment, LinkStatus, Mesh } from '../mesh/types.ts';
 import { pauseUntil, type PauseLimits } from '../lib/async/waiting.ts';
@@ -31,7 +31,6 @@ const UNLINKED_MS = 1_000;
 const MIN_INTERVAL_MS = 1_000;
 /** Well below the time for which a server takes what it was told for the present health. */
 const HEALTH_INTERVAL_MS = 15_000;
-const MOST_ADDRESSES = 32;
 const OPEN_TIMEOUT_MS = 12_000;
 const BACKOFF = { baseMs: 200, capMs: 10_000 };
 /** A stream that lasted this long resets the back-off. */
@@ -59,6 +58,7 @@ export interface ReportOptions {
 interface Reporting extends ReportOptions {
   readonly reparenting: Reparenting;
   readonly load: Load;
+  readonly addresses: OwnAddresses;
 }
 
 /** Reports to the server until stopped. */
@@ -66,7 +66,8 @@ export function reportToServer(options: ReportOptions): { stop(): Promise<void> 
   const stopping = new AbortController();
   const reparenting = new Reparenting(options);
   const load = new Load(options.dataDir);
-  const running = keepReporting({ ...options, reparenting, load }, stopping.signal);
+  const addresses = new OwnAddresses();
+  const running = keepReporting({ ...options, reparenting, load, addresses }, stopping.signal);
   return {
     async stop() {
       stopping.abort();
@@ -176,6 +177,7 @@ async function makeReport({
   identity,
   reparenting,
   load,
+  addresses,
   extra,
   abandonedSources,
   sourceStates,
@@ -188,18 +190,11 @@ async function makeReport({
     denials: mesh.denials.latest().map(({ deniedStart = null, ...denial }) => ({ ...denial, deniedStart })),
     abandonedSources: [...(abandonedSources?.latest() ?? [])],
     sourceStates: [...(sourceStates?.() ?? [])],
-    addresses: ownAddresses(),
+    addresses: addresses.current(),
     ...reparenting.facts(),
     listens: mesh.address !== undefined,
     ...extra?.(),
   };
-}
-
-/** Those at which other machines of its networks have it. */
-function ownAddresses(): string[] {
-  const all = Object.values(networkInterfaces()).flatMap((each) => each ?? []);
-  const shown = all.filter(({ address, internal }) => !internal && !address.startsWith('fe80:'));
-  return shown.slice(0, MOST_ADDRESSES).map(({ address }) => address);
 }
 
 function toLinkReport(link: LinkStatus): LinkReport {

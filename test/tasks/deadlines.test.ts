@@ -63,9 +63,11 @@ const ROWS: readonly Row[] = [
   ...scriptRows('deployment', 'script'),
 ];
 
-it('the table has every kind of task but upgrades, and every action of every kind of step', () => {
-  // An upgrade that its host carries out goes on: test/upgrades.
-  expect(new Set(ROWS.map(([kind]) => kind))).toEqual(new Set(TASK_KINDS.filter((kind) => kind !== 'upgrade')));
+const OF_MACHINES = TASK_KINDS.filter((kind) => kind !== 'upgrade' && kind !== 'warm');
+
+it('the table has every kind of task of machines but upgrades, and every action of every kind of step', () => {
+  // An upgrade that its host carries out goes on: test/upgrades. A warming is of mirrors: test/mirrors.
+  expect(new Set(ROWS.map(([kind]) => kind))).toEqual(new Set(OF_MACHINES));
   const handlers = stepHandlers();
   const actions = handlers.kinds.flatMap((kind) => Object.keys(handlers.find(kind)!.actions));
   expect(new Set(ROWS.flatMap(([kind, action]) => (kind === 'deployment' ? [action] : [])))).toEqual(new Set(actions));
