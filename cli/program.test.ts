@@ -29,7 +29,7 @@ it.each([
   [
     'a command of a group, without the group',
     ['stauts'],
-    /unknown command 'stauts'; did you mean mesh status or service status\?/,
+    /unknown command 'stauts'; did you mean mirror status, mesh status or service status\?/,
   ],
   ['a word of many groups', ['create'], /unknown command 'create' \(USAGE\)/],
   ['a join without a folder', ['join', ...JOIN], /give the data folder \(--data\), or --service with --role/],

@@ -93,7 +93,7 @@ function rejectUnknown(command: Command): void {
 }
 
 /**
- * What was meant: a command of one group or two, without its group (`mesh status` for `isthmus status`), else the
+ * What was meant: a command of one to three groups, without its group (`mesh status` for `isthmus status`), else the
  * closest name.
  */
 function meantBy(word: string, { commands }: Command): string | undefined {
@@ -103,8 +103,9 @@ function meantBy(word: string, { commands }: Command): string | undefined {
   if (here !== undefined) return here;
   const meant = nearest(word, below);
   const groups = commands.filter((group) => meant !== undefined && names(group.commands).includes(meant));
-  if (groups.length > 2) return undefined;
-  return groups.map((group) => `${group.name()} ${meant}`).join(' or ') || undefined;
+  if (groups.length > 3) return undefined;
+  const whole = groups.map((group) => `${group.name()} ${meant}`);
+  return [whole.slice(0, -1).join(', '), ...whole.slice(-1)].filter((part) => part !== '').join(' or ') || undefined;
 }
 
 function rejectUnknownIn(command: Command): void {

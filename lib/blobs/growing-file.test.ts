@@ -57,6 +57,20 @@ it('tells readers that were given wrong bytes, and gives the others the right on
   await Promise.all([early!.close(), late!.close()]);
 });
 
+it('gives who follows while wrong bytes go only those that come in their place', async () => {
+  const { file } = await growing();
+  await file.write(Buffer.alloc(50_000));
+  const restarted = file.restart();
+  expect(file.bytes).toBe(0);
+  const reader = (await file.follow())!;
+  const read = readAll(reader);
+  await restarted;
+  await file.write(body);
+  await file.commit(blob);
+  expect((await read).equals(body)).toBe(true);
+  await reader.close();
+});
+
 it('gives readers the error that ends it, and keeps its bytes for a resume', async () => {
   const { store, file } = await growing();
   const reader = (await file.follow())!;

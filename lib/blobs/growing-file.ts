@@ -30,6 +30,8 @@ export class GrowingFile implements FetchTarget {
   #state: State = { phase: 'growing' };
   /** Increases when everything written so far was wrong. */
   #generation = 0;
+  /** Whether the wrong bytes are going: who follows from now on must not count on them. */
+  #isRestarting = false;
 
   constructor(writer: BlobWriter, options: GrowingFileOptions) {
     this.#writer = writer;
@@ -41,7 +43,7 @@ export class GrowingFile implements FetchTarget {
   }
 
   get bytes(): number {
-    return this.#writer.bytes;
+    return this.#isRestarting ? 0 : this.#writer.bytes;
   }
 
   get generation(): number {
@@ -66,7 +68,12 @@ export class GrowingFile implements FetchTarget {
 
   async restart(): Promise<void> {
     this.#generation += 1;
-    await this.#writer.restart();
+    this.#isRestarting = true;
+    try {
+      await this.#writer.restart();
+    } finally {
+      this.#isRestarting = false;
+    }
     this.#changes.notify();
   }
 

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { productionDependencies } from '../../build/package/dependencies.ts';
+import { LAST_MIGRATION } from '../../server/store/migrations/migrate.ts';
 import { NODE_VERSION } from '../../build/package/node-binary.ts';
 import manifest from '../../package.json' with { type: 'json' };
 import { run } from '../lab/support/run.ts';
@@ -39,7 +40,7 @@ test('is small enough to carry, and says what it is', async () => {
     platform: 'linux',
     architecture: process.arch,
     node: NODE_VERSION,
-    schema: '0001-start',
+    schema: LAST_MIGRATION,
   });
 });
 
